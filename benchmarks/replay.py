@@ -1,0 +1,112 @@
+"""What replay costs: the openai client replaying a golden, against the same client over its library's own MockTransport.
+
+Run with ``python benchmarks/replay.py [N ...]``. Each N is one pytest session in this process, with one test of N calls
+and a golden of N interactions. The test makes every call both ways, in blocks that take turns, so that both meet the same
+moods of the machine; log and validation are on. Printed: the ratio of CPU time and of wall time, of all calls together,
+golden read included, and the median over the blocks.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from pytest_llmlog import golden, matching
+from pytest_llmlog.intercept import interactions
+from pytest_llmlog.intercept.scope import Recorder, Scope
+from pytest_llmlog.providers import recognise
+from pytest_llmlog.traffic import Exchange, Request, Response
+
+QUESTION = "Why do language models differ from what came before them? " * 30
+ANSWER = {
+    "id": "chatcmpl-bench", "object": "chat.completion", "created": 1_760_000_000, "model": "gpt-4o-2024-08-06",
+    "choices": [{"index": 0, "message": {"role": "assistant", "content": "They predict. " * 40, "refusal": None, "annotations": []},
+                 "logprobs": None, "finish_reason": "stop"}],
+    "usage": {"prompt_tokens": 300, "completion_tokens": 120, "total_tokens": 420,
+              "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
+              "completion_tokens_details": {"reasoning_tokens": 0, "audio_tokens": 0, "accepted_prediction_tokens": 0, "rejected_prediction_tokens": 0}},
+    "service_tier": "default", "system_fingerprint": "fp_bench",
+}  # fmt: skip
+
+TEST = """
+import json, statistics, time
+import httpx2, openai
+from benchmark_parts import ANSWER, QUESTION
+
+BODY = json.dumps(ANSWER, separators=(",", ":")).encode()
+HEADERS = {"content-type": "application/json", "x-request-id": "req_bench", "openai-version": "2020-10-01"}
+
+def mock(request):
+    return httpx2.Response(200, headers=HEADERS, content=BODY)
+
+def block(client, numbers):
+    wall, cpu = time.perf_counter(), time.process_time()
+    for number in numbers:
+        answer = client.chat.completions.create(
+            model="gpt-4o", temperature=0, messages=[{"role": "system", "content": "Be brief."}, {"role": "user", "content": f"{number} {QUESTION}"}])
+        assert answer.usage.total_tokens == 420
+    return time.perf_counter() - wall, time.process_time() - cpu
+
+def test_replay(llmlog):
+    floor = openai.OpenAI(api_key="k", base_url="http://127.0.0.1:9/v1", http_client=httpx2.Client(transport=httpx2.MockTransport(mock)))
+    replay = openai.OpenAI(api_key="k", base_url="http://127.0.0.1:9/v1")
+    block(floor, range(200))
+    size = max(5, N // 50)
+    results = []
+    for start in range(0, N, size):
+        numbers = range(start, min(start + size, N))
+        floors, replays = (block(floor, numbers), block(replay, numbers)) if (start // size) % 2 else reversed((block(replay, numbers), block(floor, numbers)))
+        results.append((floors, replays, len(numbers)))
+    assert len(llmlog) == N
+    total = lambda which, kind: sum(entry[which][kind] for entry in results)
+    print(f"RESULT {N} {total(1, 0) / total(0, 0):.3f} {total(1, 1) / total(0, 1):.3f} "
+          f"{statistics.median(r[0] / f[0] for f, r, _ in results):.3f} {1e6 * total(0, 1) / N:.0f} {1e6 * total(1, 1) / N:.0f}")
+"""
+
+
+def request(number: int) -> Request:
+    messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": f"{number} {QUESTION}"}]
+    body = msgspec.json.encode({"model": "gpt-4o", "messages": messages, "temperature": 0})
+    headers = {"content-type": "application/json", "accept": "application/json", "x-stainless-retry-count": "0"}
+    return Request("POST", "http://127.0.0.1:9/v1/chat/completions", headers, body)
+
+
+def make_golden(count: int) -> golden.Golden:
+    """A golden as recording makes it, without the hours that so many real calls would take."""
+    scope = Scope(Recorder("bench", None, print), session_id="bench", test_id="test_bench.py::test_replay")
+    endpoint = recognise("POST", "127.0.0.1", "/v1/chat/completions")
+    assert endpoint is not None
+    answer = Response(200, {"content-type": "application/json", "x-request-id": "req_bench"}, [(0.8, msgspec.json.encode(ANSWER))])
+    timing = interactions.Timing("2026-01-01T00:00:00.000Z", 0.8, 0.8)
+    made = (
+        interactions.live(Exchange(asked, answer), endpoint, scope, matching.key(asked), timing, 0)
+        for asked in map(request, range(count))
+    )
+    return golden.Golden(golden.GOLDEN_VERSION, "test_bench.py::test_replay", 0, tuple(made))
+
+
+def run(count: int) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "pytest.ini").write_text("[pytest]\n")
+        (folder / "benchmark_parts.py").write_text(f"ANSWER = {ANSWER!r}\nQUESTION = {QUESTION!r}\n")
+        (folder / f"test_bench_{count}.py").write_text(
+            TEST.replace("N //", f"{count} //").replace("N", str(count)) if False else f"N = {count}\n{TEST}"
+        )
+        golden.save(folder / "goldens" / f"test_bench_{count}" / "test_replay.json", make_golden(count))
+        sys.path.insert(0, name)
+        code = pytest.main(
+            [name, "--rootdir", name, "--llmlog", "--llmlog-mode=replay", "-q", "-s", "-p", "no:cacheprovider", "-p", "no:xdist"]
+        )
+        sys.path.remove(name)
+        sys.modules.pop("benchmark_parts", None)
+        assert code == 0
+
+
+if __name__ == "__main__":
+    for count in [int(argument) for argument in sys.argv[1:]] or [10, 1000, 10_000]:
+        run(count)

@@ -1,0 +1,70 @@
+"""What application code imports: ``context``, ``render``, ``capture``. Nothing of pytest."""
+
+from __future__ import annotations
+
+import logging
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pytest_llmlog import git, intercept
+from pytest_llmlog.callcontext import context, render
+from pytest_llmlog.calls import Calls
+from pytest_llmlog.intercept.scope import Recorder, Scope, captures
+from pytest_llmlog.log import Fsync, LogWriter
+from pytest_llmlog.redact import Redactor
+
+__all__ = ["capture", "context", "render"]
+
+
+@contextmanager
+def capture(
+    path: str | os.PathLike[str] = "llm_interactions.log",
+    *,
+    session_id: str | None = None,
+    wire: bool = False,
+    fsync: Fsync = "never",
+    redact: Callable[[str], str] | None = None,
+    keep: int = 1000,
+) -> Iterator[Calls]:
+    """Log every language model call made inside the block, as one JSON line each, appended to a file.
+
+    Calls of this process count, from any thread or task. Of nested blocks the inner one has the call. Inside a test run
+    with ``--llmlog`` the test still decides whether a call is replayed, and the file gets its line all the same.
+
+    Args:
+        path: the log; it is made if need be, and its lines are as ``llmlog schema`` describes them.
+        session_id: the conversation; a fresh one for each block by default.
+        wire: keep the raw exchange in each line as well.
+        fsync: which records are forced to the disk: ``never``, on ``failure``, ``always``.
+        redact: a step of your own over every text before it is written; if it raises, that call is not written.
+        keep: how many interactions the yielded sequence holds on to, the newest.
+
+    Yields:
+        The interactions of the block, oldest first.
+
+    Raises:
+        LogError: the log cannot be opened for appending.
+    """
+    run_id = uuid.uuid4().hex
+    log = LogWriter(Path(path), fsync)
+    report = logging.getLogger("pytest_llmlog").warning
+    recorder = Recorder(
+        run_id,
+        log,
+        lambda text: report("%s", text),
+        redactor=Redactor(custom=redact),
+        keep_wire=wire,
+        git_commit=git.commit(Path.cwd()),
+    )
+    scope = Scope(recorder, session_id=session_id or run_id, keep=keep)
+    intercept.install()
+    try:
+        with captures.enter(scope):
+            yield Calls(lambda: scope.lines)
+    finally:
+        intercept.uninstall()
+        scope.close()
+        log.close()

@@ -1,0 +1,114 @@
+"""Values to JSON text: one line for the log, readable pages for goldens; never fails on odd input."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+_encoder = msgspec.json.Encoder()
+
+
+def plain(value: Any) -> Any:
+    """Turn records into dicts, lists, texts and numbers: what a JSON Schema judges."""
+    return msgspec.to_builtins(value, enc_hook=str)
+
+
+def clean(value: Any) -> Any:
+    """Make a value valid JSON: lone surrogates become U+FFFD, NaN and infinities null, keys texts."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode() if _has_surrogate(value) else value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {clean(str(name)): clean(entry) for name, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [clean(entry) for entry in value]
+    return value
+
+
+def _has_surrogate(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def line(record: dict[str, Any]) -> bytes:
+    """One JSON object with its newline."""
+    try:
+        return _encoder.encode(record) + b"\n"
+    except (UnicodeEncodeError, TypeError, ValueError):
+        return _encoder.encode(clean(plain(record))) + b"\n"
+
+
+def _cut(value: Any, size: int) -> Any:
+    """Shorten every text inside a value to so many characters, and every list to so many entries."""
+    if isinstance(value, str) and len(value) > size:
+        return f"{value[:size]}… [{len(value) - size} more characters]"
+    if isinstance(value, dict):
+        return {name: _cut(entry, size) for name, entry in value.items()}
+    if isinstance(value, list):
+        return [_cut(entry, size) for entry in value[:size]]
+    return value
+
+
+CUTTABLE = (
+    "wire", "messages", "prompt", "response_messages", "response", "input", "tool_calls", "error", "params", "labels", "tools", "rate_limit",
+)  # fmt: skip
+"""Fields that can be long, those first that other fields repeat."""
+
+
+def _sizes(limit: int) -> Iterator[int]:
+    size = max(limit // 4, 64)
+    while size > 16:
+        yield size
+        size //= 4
+
+
+def shortened(record: dict[str, Any], limit: int) -> dict[str, Any]:
+    """Cut long fields until the line fits the limit in bytes; ``truncated`` tells each field's original size.
+
+    The wire goes first and whole, because half of it cannot be replayed.
+    """
+    sizes = {name: len(line(record[name])) - 1 for name in CUTTABLE if record.get(name)}
+    truncated: dict[str, int] = {}
+    result = record
+    for size in _sizes(limit):
+        for name in sorted(sizes, key=lambda name: (name != "wire", -sizes[name])):
+            if len(line(result)) <= limit:
+                return result
+            if sizes[name] <= size:
+                continue
+            truncated[name] = sizes[name]
+            result = {**result, name: _cut(record[name], size), "truncated": truncated}
+            if name == "wire":
+                del result[name]
+                del sizes[name]
+    return result
+
+
+def pretty(value: Any, indent: str = "") -> str:
+    """JSON for reading: two spaces a level, and a list without objects or lists inside on one line."""
+    inner = indent + "  "
+    if isinstance(value, dict) and value:
+        rows = [f"{inner}{_scalar(str(name))}: {pretty(entry, inner)}" for name, entry in value.items()]
+        return "{\n" + ",\n".join(rows) + f"\n{indent}}}"
+    if isinstance(value, (list, tuple)) and any(isinstance(entry, (dict, list, tuple)) for entry in value):
+        return "[\n" + ",\n".join(inner + pretty(entry, inner) for entry in value) + f"\n{indent}]"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(_scalar, value)) + "]"
+    return _scalar(value)
+
+
+def _scalar(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def golden_bytes(golden: Any) -> bytes:
+    """A golden's page of text, ended by a newline."""
+    return (pretty(clean(plain(golden))) + "\n").encode()

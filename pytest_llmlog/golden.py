@@ -1,0 +1,266 @@
+"""Goldens: the committed interactions of one test each, as files, and as the queues a test replays from."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType, structs
+
+from pytest_llmlog import encode, matching, validation, wire
+from pytest_llmlog.errors import GoldenError
+from pytest_llmlog.record import Interaction
+from pytest_llmlog.redact import holds_key_shape
+from pytest_llmlog.traffic import Request
+
+GOLDEN_VERSION = 1
+NAME_LIMIT = 120
+"""Longest file name made from a test's name, in characters, before its suffix."""
+
+RERECORD = "record it again with --llmlog-mode=record, or restore it from version control"
+
+
+class Golden(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """The committed interactions of one test or fixture, in order; the last ``in_teardown`` belong to its teardown."""
+
+    golden_version: int
+    test_id: str
+    in_teardown: int = 0
+    interactions: tuple[Interaction, ...] = ()
+
+
+def safe_name(name: str) -> str:
+    """Make a file name that every file system takes; a short hash tells apart what became alike.
+
+    Upper case inside a parametrised id counts as changed, because some file systems do not tell it from lower case.
+    """
+    safe = re.sub(r"[^A-Za-z0-9._\[\]-]", "-", name)[:NAME_LIMIT]
+    id = name.partition("[")[2]
+    return safe if safe == name and id == id.lower() else f"{safe}-{matching.digest(name.encode())[:8]}"
+
+
+class _Head(Struct, frozen=True, forbid_unknown_fields=True):
+    """A golden of which the interactions are still text."""
+
+    golden_version: int
+    test_id: str
+    interactions: list[msgspec.Raw]
+    in_teardown: int = 0
+
+
+class _AskedBody(wire.Body, frozen=True, omit_defaults=True):
+    """A recorded body whose JSON is still text."""
+
+    json: msgspec.Raw | UnsetType = UNSET
+
+
+class _AskedRequest(wire.WireRequest, frozen=True, omit_defaults=True):
+    body: _AskedBody | None = None
+
+
+class _AskedWire(Struct, frozen=True):
+    request: _AskedRequest
+
+
+class _Asked(Struct, frozen=True):
+    """What matching needs of a recorded interaction; the rest is passed over."""
+
+    wire: _AskedWire
+
+
+class _WholeAskedWire(Struct, frozen=True):
+    request: wire.WireRequest
+
+
+class _WholeAsked(Struct, frozen=True):
+    wire: _WholeAskedWire
+
+
+_read_head = msgspec.json.Decoder(_Head)
+_read_asked = msgspec.json.Decoder(_Asked)
+_read_whole_asked = msgspec.json.Decoder(_WholeAsked)
+
+
+def _invalid(path: Path, text: bytes, error: Exception) -> GoldenError:
+    """Say what is wrong with a golden that could not be read, as exactly as can be found out."""
+    try:
+        value = msgspec.json.decode(text)
+    except (ValueError, RecursionError) as exc:
+        return GoldenError(path, "$", f"damaged, not JSON: {exc}", RERECORD)
+    version = value.get("golden_version") if isinstance(value, dict) else None
+    if isinstance(version, int) and version > GOLDEN_VERSION:
+        return GoldenError(path, "$.golden_version", f"version {version} is newer than {GOLDEN_VERSION}", "upgrade pytest-llmlog")
+    faults = validation.faults(value, "golden") or [validation.Fault("$", str(error))]
+    return GoldenError(path, faults[0].place, faults[0].reason, f"undo the edit, or {RERECORD}")
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as exc:
+        raise GoldenError(path, "$", f"cannot be read: {exc.strerror}", "mend the file's permissions") from exc
+
+
+def save(path: Path, golden: Golden) -> None:
+    """Write a golden in place of an older one, whole or not at all.
+
+    Raises:
+        GoldenError: something shaped like a credential is left in it, or it cannot be written.
+    """
+    text = encode.golden_bytes(golden)
+    if shape := holds_key_shape(text.decode()):
+        raise GoldenError(path, "$", f"not saved: it holds what looks like a credential ({shape}…)", "mask it with llmlog_redact")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _replace(path, text)
+    except OSError as exc:
+        raise GoldenError(path, "$", f"cannot be written: {exc.strerror}", "make the folder writable") from exc
+
+
+def _replace(path: Path, text: bytes) -> None:
+    descriptor, temporary = tempfile.mkstemp(prefix=".golden-", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, _default_mode())
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def _default_mode() -> int:
+    """A golden is committed and read by a team: the mode any new file of this process would have."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
+
+
+def pending_path(path: Path) -> Path:
+    """Where a recording waits for review: ``test_a.json.new`` beside ``test_a.json``."""
+    return path.with_name(path.name + ".new")
+
+
+def _sent_bytes(body: _AskedBody | None) -> bytes:
+    """The body's bytes as they were sent: JSON of the usual layout is made compact without being parsed."""
+    if body is None or isinstance(body.json, UnsetType):
+        return wire.load_body(body)
+    if body.layout == "compact":
+        return msgspec.json.format(bytes(body.json), indent=-1)
+    return wire.load_body(structs.replace(body, json=msgspec.json.decode(body.json)))
+
+
+class ReplayQueue:
+    """A golden's interactions by their requests; equal requests give their interactions in recorded order, each once.
+
+    The file is read once; an interaction is parsed, and held against the schema, when it is asked for: a fresh dict each. Requests are looked up byte for byte first,
+    because most SDKs write the same request the same way, and only then by the replay key. Taking one is safe from any
+    thread and costs the same however many there are.
+
+    Raises, here and when an interaction is parsed:
+        GoldenError: the golden is damaged, invalid, or of a newer version.
+    """
+
+    def __init__(self, path: Path, text: bytes, ignore: Sequence[matching.Path] = ()) -> None:
+        self._path, self._text, self._ignore = path, text, ignore
+        try:
+            head = _read_head.decode(text)
+            if head.golden_version != GOLDEN_VERSION:
+                raise ValueError(f"version {head.golden_version} is not known")
+            self._interactions, self._in_teardown = head.interactions, head.in_teardown
+            self._left = set(range(len(self._interactions)))
+            self._exact = self._index(self._exact_key)
+        except (ValueError, RecursionError) as exc:
+            raise _invalid(path, text, exc) from exc
+
+    def _index(self, key_of: Callable[[int], str]) -> dict[str, deque[int]]:
+        queues: dict[str, deque[int]] = {}
+        for index in range(len(self._interactions)):
+            queues.setdefault(key_of(index), deque()).append(index)
+        return queues
+
+    def _exact_key(self, index: int) -> str:
+        asked = _read_asked.decode(self._interactions[index]).wire.request
+        return matching.exact_key(Request(asked.method, asked.url, asked.headers, _sent_bytes(asked.body)))
+
+    @cached_property
+    def _by_key(self) -> dict[str, deque[int]]:
+        """Made when a request is first not found byte for byte."""
+        return self._index(lambda index: matching.key(self._request(index), self._ignore))
+
+    def __len__(self) -> int:
+        return len(self._interactions)
+
+    def _request(self, index: int) -> Request:
+        return wire.StoredRequest(_read_whole_asked.decode(self._interactions[index]).wire.request)
+
+    def _record(self, index: int) -> dict[str, Any]:
+        record: dict[str, Any] = msgspec.json.decode(self._interactions[index])
+        if not validation.is_valid(record):
+            raise _invalid(self._path, self._text, ValueError(f"interaction {index} is invalid"))
+        return record
+
+    def _take(self, queues: dict[str, deque[int]], key: str) -> dict[str, Any] | None:
+        """The first of a queue that nobody has taken, by this way or the other."""
+        queue = queues.get(key)
+        while queue:
+            try:
+                index = queue.popleft()
+                self._left.remove(index)
+            except (IndexError, KeyError):  # another thread was faster
+                continue
+            return self._record(index)
+        return None
+
+    def take_exact(self, request: Request) -> dict[str, Any] | None:
+        """The next interaction recorded for the very bytes of this request."""
+        return self._take(self._exact, matching.exact_key(request))
+
+    def take(self, key: str) -> dict[str, Any] | None:
+        """The next interaction recorded for this replay key, or None when there is none left."""
+        return self._take(self._by_key, key)
+
+    def more(self, key: str) -> bool:
+        """Whether a further interaction is recorded for this replay key."""
+        return any(index in self._left for index in self._by_key.get(key, ()))
+
+    def recorded(self, request: Request) -> int:
+        """How many interactions the golden holds for such a request, played or not."""
+        key = matching.key(request, self._ignore)
+        return sum(matching.key(self._request(index), self._ignore) == key for index in range(len(self)))
+
+    def unplayed(self, *, teardown: bool) -> list[dict[str, Any]]:
+        """Interactions not taken yet, in order; those of the teardown only when it is over."""
+        end = len(self) - (0 if teardown else self._in_teardown)
+        return [self._record(index) for index in sorted(self._left) if index < end]
+
+    def nearest(self, request: Request) -> Request | None:
+        """The recorded request most like this one, those not yet played before the others."""
+        wanted = matching.comparable(request, self._ignore)
+        for pool in (sorted(self._left), range(len(self))):
+            candidates = [self._request(index) for index in pool]
+            best = matching.nearest(wanted, [matching.comparable(candidate, self._ignore) for candidate in candidates])
+            if best is not None:
+                return candidates[best]
+        return None
+
+
+def open_queue(path: Path, ignore: Sequence[matching.Path] = ()) -> ReplayQueue | None:
+    """Read a golden to replay it; None when there is no such file.
+
+    Raises:
+        GoldenError: it is damaged, invalid, of a newer version, or cannot be read.
+    """
+    text = _read(path)
+    return None if text is None else ReplayQueue(path, text, ignore)

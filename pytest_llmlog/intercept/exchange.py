@@ -1,0 +1,222 @@
+"""What happens to a call: replayed, recorded, refused or let through. No I/O here; the transports' shells act on it."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pytest_llmlog import clock, encode, matching, redact, wire
+from pytest_llmlog.errors import GoldenError
+from pytest_llmlog.golden import RERECORD, ReplayQueue
+from pytest_llmlog.intercept import decoding, interactions, scope
+from pytest_llmlog.intercept.explain import explain_miss, explain_missing_key, explain_stream_end
+from pytest_llmlog.intercept.scope import Scope
+from pytest_llmlog.providers import OTHER, Endpoint, recognise
+from pytest_llmlog.traffic import Ended, Exchange, Request, Response, TransportFailure
+
+RETRIED = (408, 409, 429)
+"""Statuses, besides those from 500, that SDKs answer with a pause and another try."""
+
+BODY_HEADERS = frozenset({"content-encoding", "content-length", "transfer-encoding"})
+"""What describes the body on the wire, and no longer holds once it is decoded."""
+
+
+class ReplayedCall:
+    """A call answered from the golden: a response to give or an exception to raise, or both for a stream that broke.
+
+    Raises:
+        ValueError: the recorded body is not what it says it is.
+    """
+
+    def __init__(self, recorded: dict[str, Any], owner: Scope, *, retried: bool) -> None:
+        stored = msgspec.convert(recorded["wire"], wire.Wire)
+        self.response = stored.response and wire.load_response(stored.response)
+        self.failure = stored.error and TransportFailure(stored.error.type, stored.error.text)
+        self.retried = retried
+        self._owner, self._subject = owner, f"{recorded['operation']} {recorded['model'] or ''}"
+
+    def past_the_end(self) -> None:
+        """Refuse to go on where the caller, when this was recorded, had left the stream."""
+        if self.response is not None and self.response.ended == "closed" and self.response.status < 400:
+            self._owner.refuse("refused", explain_stream_end(self._owner, self._subject))
+
+
+class LiveCall:
+    """A call on its way to the provider; the transport tells it what comes back, and it never raises."""
+
+    def __init__(self, request: Request, endpoint: Endpoint, scopes: Sequence[Scope], key: str, redacted: int) -> None:
+        self._request, self._endpoint, self._scopes, self._key, self._redacted = request, endpoint, scopes, key, redacted
+        self._status: int | None = None
+        self._headers: Mapping[str, str] = {}
+        self._pieces: list[tuple[float, bytes]] = []
+        self._finished = False
+        for owner in scopes:
+            owner.open_calls.add(self)
+        self._timestamp = clock.timestamp()
+        self._started = clock.monotonic()
+
+    def responded(self, status: int, headers: Mapping[str, str]) -> None:
+        """The response's head is here."""
+        self._status, self._headers = status, headers
+
+    def chunk(self, data: bytes) -> None:
+        """A piece of the body is here, and on its way to the caller."""
+        self._pieces.append((clock.monotonic() - self._started, data))
+
+    def finish(self, ended: Ended = "whole", error: BaseException | None = None) -> None:
+        """The body has ended, or the transport has failed; only the first word counts."""
+        if self._finished:
+            return
+        self._finished = True
+        latency = clock.monotonic() - self._started
+        for owner in self._scopes:
+            owner.open_calls.discard(self)
+        try:
+            self._record(ended, error, latency)
+        except Exception as exc:
+            self._scopes[0].recorder.fault("a call could not be recorded", exc)
+
+    def _record(self, ended: Ended, error: BaseException | None, latency: float) -> None:
+        owner = self._scopes[0]
+        response = self._response(ended)
+        if response is not None and response.ended == "closed" and self._has_said_all(response):
+            response.ended = "whole"
+        failure = None
+        if error is not None:
+            text, count = owner.recorder.redactor.text(str(error))
+            self._redacted += count
+            failure = TransportFailure(type(error).__name__, text)
+        first, last = (self._pieces[0][0], self._pieces[-1][0]) if self._pieces else (None, latency)
+        timing = interactions.Timing(self._timestamp, latency if error else last, first)
+        exchange = Exchange(self._request, response, failure)
+        interaction = interactions.live(exchange, self._endpoint, owner, self._key, timing, self._redacted)
+        for each in self._scopes:
+            each.keep(interaction)
+            each.add(encode.plain(interaction))
+
+    def _response(self, ended: Ended) -> Response | None:
+        """What came, decoded and without credentials."""
+        if self._status is None:
+            return None
+        headers, pieces = self._decoded()
+        redactor = self._scopes[0].recorder.redactor
+        clean = []
+        for seconds, piece in pieces:
+            data, count = redactor.bytes(piece)
+            self._redacted += count
+            clean.append((seconds, data))
+        return Response(self._status, headers, clean, ended)
+
+    def _decoded(self) -> tuple[dict[str, str], list[tuple[float, bytes]]]:
+        headers = redact.response_headers(self._headers)
+        encoding = self._headers.get("content-encoding")
+        if not encoding:
+            return headers, self._pieces
+        decoded = decoding.decode(self._pieces, encoding)
+        # What cannot be decoded is kept as it came, with the header that says so: it still replays.
+        return (headers, decoded) if decoded is not None else ({**headers, "content-encoding": encoding}, self._pieces)
+
+    def _has_said_all(self, response: Response) -> bool:
+        """A caller that leaves after the stream's last word, without waiting for its end, has had the whole answer."""
+        return response.is_event_stream and self._endpoint.reader.finished(response)
+
+
+def endpoint_of(method: str, host: str, path: str) -> tuple[Endpoint, list[Scope]] | None:
+    """Say, from the address alone, whether a request may be one of ours and whose it is; None lets it through untouched."""
+    endpoint = recognise(method, host, path)
+    scopes = scope.current()
+    if not scopes:
+        return None
+    recorder = scopes[0].recorder
+    if _named(host, recorder.ignore_hosts):
+        return None
+    if endpoint is None and _named(host, recorder.hosts):
+        return Endpoint("openai", "other", OTHER, True), scopes
+    return (endpoint, scopes) if endpoint else None
+
+
+def _named(host: str, names: frozenset[str]) -> bool:
+    return bool(names) and any(host == name or host.endswith(f".{name}") for name in names)
+
+
+def begin(request: Request, endpoint: Endpoint, scopes: Sequence[Scope]) -> ReplayedCall | LiveCall | None:
+    """Decide about a request of which the body is known; None lets it through untouched.
+
+    Raises:
+        BaseException: what the deciding scope raises to refuse a call.
+    """
+    owner = scopes[0]
+    try:
+        queue = owner.queue if owner.replays else None
+        if queue is not None and (recorded := queue.take_exact(request)) is not None:
+            return _replay(recorded, request, endpoint, scopes, queue)
+        if not endpoint.known and not endpoint.reader.accepts(request):
+            return None
+        if owner.replays:
+            return _replay(_recorded(request, owner, queue), request, endpoint, scopes, queue)
+        if not _lacks_key(request):
+            clean, redacted = _clean(request, owner.recorder.redactor)
+            return LiveCall(clean, endpoint, scopes, matching.key(clean, owner.recorder.ignore), redacted)
+    except GoldenError as exc:
+        owner.refuse("golden", str(exc))
+    except Exception as exc:
+        owner.recorder.fault("a call could not be captured", exc)
+        if owner.mode in ("live", "record"):
+            return None
+        owner.refuse("refused", f"llmlog: the request could not be matched: {type(exc).__name__}: {exc}")
+    owner.refuse("refused", explain_missing_key(request, owner))
+
+
+def _clean(request: Request, redactor: redact.Redactor) -> tuple[Request, int]:
+    """The request as it may be hashed and written, and how many credentials were taken out."""
+    redactor.learn(request.headers, request.url)
+    body, count = redactor.bytes(request.body)
+    url = redact.clean_url(request.url)
+    url, in_url = redactor.text(url)
+    return Request(request.method, url, redact.request_headers(request.headers), body), count + in_url
+
+
+def _recorded(request: Request, owner: Scope, queue: ReplayQueue | None) -> dict[str, Any]:
+    """Look the request up by its replay key, as it was written: without credentials."""
+    clean, _ = _clean(request, owner.recorder.redactor)
+    found = queue.take(matching.key(clean, owner.recorder.ignore)) if queue else None
+    return found or owner.refuse("refused", explain_miss(clean, owner, queue))
+
+
+def _replay(
+    recorded: dict[str, Any], request: Request, endpoint: Endpoint, scopes: Sequence[Scope], queue: ReplayQueue | None
+) -> ReplayedCall:
+    owner = scopes[0]
+    try:
+        call = ReplayedCall(
+            recorded, owner, retried=_is_retried(recorded) and queue is not None and queue.more(recorded["request_hash"])
+        )
+    except ValueError as exc:
+        raise GoldenError(Path(owner.golden_name), "$", f"a recorded body cannot be read: {exc}", RERECORD) from exc
+    record = interactions.replayed(recorded, endpoint, owner, request, clock.timestamp())
+    for each in scopes[1:]:
+        each.add(dict(record))
+    owner.add(record)
+    return call
+
+
+def _is_retried(recorded: dict[str, Any]) -> bool:
+    """Whether an SDK pauses and tries again after such an end."""
+    status = recorded.get("http_status")
+    return recorded["status"] == "failure" and (status is None or status >= 500 or status in RETRIED)
+
+
+def _is_local(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_private
+    except ValueError:
+        return host == "localhost" or "." not in host or host.endswith((".local", ".internal", ".localhost"))
+
+
+def _lacks_key(request: Request) -> bool:
+    """Whether the only credential is our placeholder, and the server is one that asks for a real one."""
+    return not _is_local(request.host) and redact.PLACEHOLDER_KEY in redact.request_credentials(request.headers, request.url)

@@ -1,0 +1,73 @@
+"""The texts of refused calls: what came, what was expected, how to mend it."""
+
+from __future__ import annotations
+
+from pytest_llmlog import diff, matching
+from pytest_llmlog.golden import ReplayQueue
+from pytest_llmlog.intercept.scope import Scope
+from pytest_llmlog.providers import KEY_VARIABLES, known_host
+from pytest_llmlog.traffic import Request
+
+LONGEST = 60
+"""Lines of a difference shown; a prompt can change everywhere."""
+
+
+def _subject(request: Request) -> str:
+    body = request.json
+    model = f" (model {body['model']})" if isinstance(body, dict) and isinstance(body.get("model"), str) else ""
+    return f"{request.method} {request.host}{request.path}{model}"
+
+
+def how_to_record(owner: Scope) -> str:
+    """The command that records the test again."""
+    return f'to record it: pytest --llmlog --llmlog-mode=record "{owner.test_id}"'
+
+
+def _indented(lines: list[str]) -> list[str]:
+    shown = lines if len(lines) <= LONGEST else [*lines[:LONGEST], f"… {len(lines) - LONGEST} more lines"]
+    return [f"  {line}" for line in shown]
+
+
+def explain_miss(request: Request, owner: Scope, queue: ReplayQueue | None) -> str:
+    """Say that the golden does not hold a request, and what differs from the nearest one it holds."""
+    head = [
+        f"llmlog: not in the golden, and mode {owner.mode} makes no live call here",
+        f"  request: {_subject(request)}",
+        f"  golden:  {owner.golden_name}",
+    ]
+    tail = [how_to_record(owner)]
+    if queue is None:
+        return "\n".join([*head, "there is no golden yet", *tail])
+    if times := queue.recorded(request):
+        calls = "call" if times == 1 else "calls"
+        return "\n".join([*head, f"the golden holds {times} such {calls}, all replayed already: the test made one more", *tail])
+    nearest = queue.nearest(request)
+    if nearest is None:
+        return "\n".join([*head, "the golden holds no call at all", *tail])
+    ignore = owner.recorder.ignore
+    changes = diff.fields(matching.comparable(nearest, ignore), matching.comparable(request, ignore))
+    return "\n".join([*head, "nearest recorded request differs in (- recorded, + now):", *_indented(changes), *tail])
+
+
+def explain_missing_key(request: Request, owner: Scope) -> str:
+    """Say that a live call has no API key."""
+    variable = KEY_VARIABLES.get(known_host(request.host) or "", "the API key's environment variable")
+    return "\n".join(
+        [
+            f"llmlog: no API key for {request.host}: {variable} is not set",
+            f"  request: {_subject(request)}",
+            f"mode {owner.mode} makes a live call here; set {variable}, or replay the golden with --llmlog-mode=replay",
+        ]
+    )
+
+
+def explain_stream_end(owner: Scope, subject: str) -> str:
+    """Say that the test reads further into a stream than when it was recorded."""
+    return "\n".join(
+        [
+            "llmlog: the recorded stream ends here, because the test left it early when it was recorded",
+            f"  request: {subject}",
+            f"  golden:  {owner.golden_name}",
+            how_to_record(owner),
+        ]
+    )

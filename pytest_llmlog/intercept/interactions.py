@@ -1,0 +1,220 @@
+"""From an exchange to its record: what the provider reads, what the scope knows, what the clock said."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from pytest_llmlog import callcontext, encode, matching, pricing, wire
+from pytest_llmlog.intercept.scope import Scope
+from pytest_llmlog.providers import Endpoint
+from pytest_llmlog.providers.base import Answered, Asked, part_text, prompt_text, read_error, retry_after
+from pytest_llmlog.record import SCHEMA_VERSION, Interaction
+from pytest_llmlog.templates import Match, registry
+from pytest_llmlog.traffic import UNPARSED, Exchange, Request, Response
+
+RATE_LIMIT_PREFIXES = ("x-ratelimit-", "anthropic-ratelimit-")
+REQUEST_ID_HEADERS = ("x-request-id", "request-id", "apim-request-id")
+
+
+OPTIONAL = ("test_id", "worker_id", "git_commit", "labels", "template_hash", "template_version", "params", "tools", "messages")
+"""Fields set anew on replay that a record has only when they say something."""
+
+
+class Timing(Struct, frozen=True):
+    """When a call was made and how long it took, in seconds from sending it."""
+
+    timestamp: str
+    latency: float
+    first_chunk: float | None
+
+
+def request_id() -> str:
+    """A fresh id: 32 hexadecimal digits."""
+    return os.urandom(16).hex()
+
+
+def _said(asked: Asked, scope: Scope) -> dict[str, Any]:
+    """Template, input, conversation and labels: as the application said, else as the prompt shows."""
+    if callcontext.current() is None and registry.is_empty:
+        return {"prompt_template": None, "input": None, "session_id": scope.session_id, "labels": {}}
+    text, _ = scope.recorder.redactor.bytes(encode.line(_found(asked, scope.session_id)))
+    said: dict[str, Any] = msgspec.json.decode(text)
+    return said
+
+
+def _found(asked: Asked, test_session: str) -> dict[str, Any]:
+    said = callcontext.current() or callcontext.CallContext()
+    found = _recognised(asked) if said.prompt_template is None or said.input is None else None
+    if found and said.prompt_template not in (None, found.name):
+        found = None
+    return {
+        "prompt_template": said.prompt_template or (found.name if found else None),
+        "template_hash": found.hash if found else None,
+        "template_version": said.template_version,
+        "input": said.input if said.input is not None else (found.input if found else None),
+        "session_id": said.session_id or test_session,
+        "labels": said.labels,
+    }
+
+
+def _recognised(asked: Asked) -> Match | None:
+    """Look at the user's texts from the last one back, then at the other messages', then at the whole prompt."""
+    latest_first = asked.messages[::-1]
+    ordered = sorted(latest_first, key=lambda entry: entry["role"] != "user")
+    texts = [text for entry in ordered for part in entry["parts"] if (text := part_text(part))]
+    return registry.recognise([*texts, prompt_text(asked.messages)])
+
+
+def _trace() -> dict[str, str]:
+    """The active OpenTelemetry span, if the application itself uses OpenTelemetry."""
+    trace = sys.modules.get("opentelemetry.trace")
+    if trace is None:
+        return {}
+    span = trace.get_current_span().get_span_context()
+    return {"trace_id": f"{span.trace_id:032x}", "span_id": f"{span.span_id:016x}"} if span.is_valid else {}
+
+
+def _scope_fields(scope: Scope) -> dict[str, Any]:
+    recorder = scope.recorder
+    return {
+        "request_id": request_id(),
+        "run_id": recorder.run_id,
+        "test_id": scope.test_id,
+        "worker_id": recorder.worker_id,
+        "git_commit": recorder.git_commit,
+        **_trace(),
+    }
+
+
+def _rate_limit(response: Response) -> dict[str, str | int | float]:
+    limits: dict[str, str | int | float] = {}
+    for name, value in response.headers.items():
+        for prefix in RATE_LIMIT_PREFIXES:
+            if name.startswith(prefix):
+                limits[name.removeprefix(prefix)] = int(value) if value.isdigit() else value
+    return limits
+
+
+def _failure(exchange: Exchange, answered: Answered) -> dict[str, Any]:
+    """The status, and with a failure its reason: the transport's, the way the body ended, or the provider's."""
+    failure, response = exchange.failure, exchange.response
+    if failure is not None:
+        return {"status": "failure", "error": failure.text or failure.type, "error_type": failure.type}
+    if response is not None and response.status < 400 and response.ended == "closed":
+        return {"status": "failure", "error": "the caller closed the stream before its end", "error_type": "StreamClosed"}
+    if answered.error is not None:
+        return {"status": "failure", "error": answered.error, "error_type": answered.error_type, "error_code": answered.error_code}
+    return {"status": "success"}
+
+
+def _malformed(response: Response) -> Answered | None:
+    """A success whose JSON is none."""
+    if "json" not in response.content_type or response.json is not UNPARSED or response.ended != "whole":
+        return None
+    text = response.body[:200].decode("utf-8", "replace")
+    return Answered(
+        error=f"the response is not JSON: {text!r}", error_type="MalformedResponse", usage_missing="the response is not JSON"
+    )
+
+
+def _answered(exchange: Exchange, endpoint: Endpoint) -> Answered:
+    response = exchange.response
+    if response is None:
+        return Answered(usage_missing="there was no response")
+    if response.status >= 400:
+        return replace(read_error(response), usage_missing="the request failed")
+    return _malformed(response) or endpoint.reader.answered(exchange)
+
+
+def _response_fields(response: Response | None) -> dict[str, Any]:
+    if response is None:
+        return {"stream": False}
+    headers = response.headers
+    return {
+        "http_status": response.status,
+        "stream": response.is_event_stream,
+        "retry_after_seconds": retry_after(headers),
+        "provider_request_id": next((headers[name] for name in REQUEST_ID_HEADERS if headers.get(name)), None),
+        "rate_limit": _rate_limit(response),
+    }
+
+
+def _cost(answered: Answered, endpoint: Endpoint, model: str | None) -> dict[str, Any]:
+    if answered.cost_usd is not None:
+        return {"cost_usd": answered.cost_usd, "cost_source": "provider"}
+    if answered.usage is None:
+        return {}
+    price = pricing.cost_usd(answered.usage, endpoint.provider, answered.response_model or model)
+    return {} if price is None else {"cost_usd": price, "cost_source": pricing.source()}
+
+
+def _request_fields(request: Request, endpoint: Endpoint, asked: Asked, key: str) -> dict[str, Any]:
+    return {
+        "provider": endpoint.provider,
+        "operation": endpoint.operation,
+        "model": asked.model,
+        "prompt": prompt_text(asked.messages),
+        "messages": asked.messages,
+        "params": asked.params,
+        "tools": asked.tools,
+        "prompt_hash": matching.digest_json(asked.messages),
+        "request_hash": key,
+        "server_address": f"{request.host}:{request.port}",
+    }
+
+
+def _attempt(request: Request, scope: Scope, key: str) -> int:
+    """The SDK's own count of retries where it sends one, else how often the same request just failed."""
+    count = request.headers.get("x-stainless-retry-count", "")
+    return int(count) + 1 if count.isdigit() else scope.attempt(key)
+
+
+def live(exchange: Exchange, endpoint: Endpoint, scope: Scope, key: str, timing: Timing, redacted: int) -> Interaction:
+    """The record of a call that went to the provider; the exchange is free of credentials."""
+    request = exchange.request
+    asked = endpoint.reader.asked(request)
+    answered = _answered(exchange, endpoint)
+    return Interaction(
+        timestamp=timing.timestamp,
+        schema_version=SCHEMA_VERSION,
+        event="llm.call",
+        source="live",
+        latency_seconds=round(timing.latency, 6),
+        time_to_first_chunk_seconds=None if timing.first_chunk is None else round(timing.first_chunk, 6),
+        attempt=_attempt(request, scope, key),
+        response=answered.response,
+        response_messages=answered.messages,
+        tool_calls=answered.tool_calls,
+        tokens=answered.usage.total if answered.usage else None,
+        usage=answered.usage,
+        usage_missing=answered.usage_missing,
+        finish_reasons=answered.finish_reasons,
+        response_id=answered.response_id,
+        response_model=answered.response_model,
+        redacted=redacted,
+        wire=wire.dump(exchange),
+        **_request_fields(request, endpoint, asked, key),
+        **_response_fields(exchange.response),
+        **_failure(exchange, answered),
+        **_cost(answered, endpoint, asked.model),
+        **_scope_fields(scope),
+        **_said(asked, scope),
+    )
+
+
+def replayed(recorded: dict[str, Any], endpoint: Endpoint, scope: Scope, request: Request, timestamp: str) -> dict[str, Any]:
+    """Turn the record of a golden into that of a call made now, by this test; ``recorded`` itself is changed."""
+    asked = Asked(messages=recorded.get("messages", ()))
+    if scope.recorder.ignore:  # the request may differ from the recorded one where matching does not look
+        asked = endpoint.reader.asked(request)
+        recorded.update(encode.plain(_request_fields(request, endpoint, asked, recorded["request_hash"])))
+    recorded.update(timestamp=timestamp, source="replay", **_scope_fields(scope), **_said(asked, scope))
+    for name in [name for name in OPTIONAL if name in recorded and not recorded[name]]:
+        del recorded[name]
+    return recorded

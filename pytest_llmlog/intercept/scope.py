@@ -1,0 +1,287 @@
+"""Whom a call belongs to: a test, a fixture, or a ``capture()`` block of an application; and what they share in a run."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, MutableSequence, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
+
+from pytest_llmlog import encode, matching, validation
+from pytest_llmlog.errors import RefusedCall
+from pytest_llmlog.golden import ReplayQueue
+from pytest_llmlog.log import LINE_LIMIT, LogWriter
+from pytest_llmlog.record import Interaction, Violation
+from pytest_llmlog.redact import Redactor
+
+if TYPE_CHECKING:
+    from pytest_llmlog.intercept.exchange import LiveCall
+
+BATCH = 64
+"""Lines of replayed interactions are written so many at a time, or at the end of the test: nothing is lost with them that
+the golden does not hold. Live ones are on the disk when they complete."""
+
+Mode = Literal["auto", "replay", "record", "live", "off"]
+
+
+class Recorder:
+    """What all scopes of one run in this process share: identity, log, redaction, matching, and the faults of our own.
+
+    Args:
+        run_id: the test session or ``capture()`` block.
+        log: where lines go; None writes none.
+        report: takes the text of a fault of ours, each text once.
+    """
+
+    def __init__(
+        self,
+        run_id: str,
+        log: LogWriter | None,
+        report: Callable[[str], None],
+        *,
+        redactor: Redactor | None = None,
+        ignore: Sequence[matching.Path] = (),
+        hosts: Sequence[str] = (),
+        ignore_hosts: Sequence[str] = (),
+        keep_wire: bool = False,
+        line_limit: int = LINE_LIMIT,
+        worker_id: str | None = None,
+        git_commit: str | None = None,
+    ) -> None:
+        self.run_id, self.log, self.worker_id, self.git_commit = run_id, log, worker_id, git_commit
+        self.redactor = redactor or Redactor()
+        self.ignore, self.hosts, self.ignore_hosts = tuple(ignore), frozenset(hosts), frozenset(ignore_hosts)
+        self.keep_wire, self.line_limit = keep_wire, line_limit
+        self._report = report
+        self._reported: set[str] = set()
+
+    def fault(self, doing: str, error: BaseException) -> None:
+        """Report a fault of our own, once; the call it happened in goes on."""
+        text = f"{doing}: {type(error).__name__}: {error}"
+        if text not in self._reported:
+            self._reported.add(text)
+            self._report(self.redactor.text(text)[0])
+
+    def line(self, record: dict[str, Any]) -> tuple[bytes, bytes]:
+        """Return a record's whole line, and the line for the log: valid, within the size limit, without credentials.
+
+        The second is empty when there is none to write, which is reported.
+        """
+        whole = encode.line(record)
+        try:
+            whole = self._checked(record, whole)
+            return whole, whole if len(whole) <= self.line_limit else self._shortened(record)
+        except Exception as exc:
+            self.fault("a call could not be logged", exc)
+            return whole, b""
+
+    def write(self, lines: Sequence[bytes], *, failure: bool) -> None:
+        """Append lines to the log, in one piece."""
+        if self.log is None:
+            return
+        try:
+            self.log.write(b"".join(lines), failure=failure)
+        except Exception as exc:
+            self.fault("calls could not be logged", exc)
+
+    def _checked(self, record: dict[str, Any], line: bytes) -> bytes:
+        if not validation.is_valid(record):
+            record = encode.clean(record)
+            _check(record)
+            line = encode.line(record)
+        if record["stream"] and record["source"] == "live":
+            # Its pieces were redacted one by one; put together they may hold what no piece did.
+            line, _ = self.redactor.bytes(line)
+        return line
+
+    def _shortened(self, record: dict[str, Any]) -> bytes:
+        return self.redactor.bytes(encode.line(encode.shortened(record, self.line_limit)))[0]
+
+
+def _check(fields: dict[str, Any]) -> None:
+    if faults := validation.faults(fields):
+        raise ValueError(f"invalid record: {faults[0].place}: {faults[0].reason}")
+
+
+def _refused(text: str) -> NoReturn:
+    raise RefusedCall(text)
+
+
+class Sums:
+    """What calls of one source came to."""
+
+    def __init__(self) -> None:
+        self.calls = self.failed = self.tokens = 0
+        self.cost_usd = 0.0
+
+
+class Scope:
+    """A test, a fixture or a ``capture()`` block: its mode, its golden, and the interactions it made.
+
+    Attributes:
+        lines: the interactions as JSON, in the order in which they ended; parsed only when somebody looks.
+        sums: what they came to so far, by source.
+        violations: what did not hold so far; warnings: what did not but may.
+        passed: whether a fixture's setup succeeded.
+        recorded: live interactions with their wire, for a new golden.
+    """
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        *,
+        session_id: str,
+        test_id: str | None = None,
+        mode: Mode = "live",
+        queue: Callable[[], ReplayQueue | None] = lambda: None,
+        golden_path: Path | None = None,
+        refuse: Callable[[str], NoReturn] = _refused,
+        keep: int | None = None,
+    ) -> None:
+        self.recorder, self.session_id, self.test_id, self.mode = recorder, session_id, test_id, mode
+        self.golden_path = golden_path
+        self._load_queue, self._loaded = queue, False
+        self._queue: ReplayQueue | None = None
+        self._refuse = refuse
+        self.lines: MutableSequence[bytes] = [] if keep is None else deque(maxlen=keep)
+        self._unwritten: list[bytes] = []
+        self.sums = {"live": Sums(), "replay": Sums()}
+        self.recorded: list[Interaction] = []
+        self.violations: list[Violation] = []
+        self.warnings: list[str] = []
+        self.passed = False
+        self._before_teardown: int | None = None
+        self.active = False
+        self.open_calls: set[LiveCall] = set()
+        self._failures: dict[str, int] = {}
+        self._lock = threading.RLock()
+
+    @property
+    def queue(self) -> ReplayQueue | None:
+        """The golden's interactions; read when the first call asks for them.
+
+        Raises:
+            GoldenError: the golden cannot be used.
+        """
+        with self._lock:
+            if not self._loaded:
+                self._queue, self._loaded = self._load_queue(), True
+        return self._queue
+
+    @property
+    def golden_name(self) -> str:
+        """The golden's path for a person, relative to the working directory where that is shorter; empty without one."""
+        path = self.golden_path
+        if path is None:
+            return ""
+        return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+    @property
+    def in_teardown(self) -> int:
+        """How many of the recorded interactions were made in the teardown."""
+        return 0 if self._before_teardown is None else len(self.recorded) - self._before_teardown
+
+    def begin_teardown(self) -> None:
+        """What is recorded from now on belongs to the teardown."""
+        self._before_teardown = len(self.recorded)
+
+    @property
+    def replays(self) -> bool:
+        """Whether calls are answered from the golden, and from nothing else."""
+        return self.mode == "replay" or (self.mode == "auto" and self.queue is not None)
+
+    def refuse(self, kind: str, text: str) -> NoReturn:
+        """Note the violation and stop the call with an exception that no SDK retries."""
+        self.violations.append(Violation(kind=kind, text=text))
+        self._refuse(text)
+
+    def attempt(self, key: str) -> int:
+        """Which try of the same request this is, by the failures just before it."""
+        return self._failures.get(key, 0) + 1
+
+    def keep(self, interaction: Interaction) -> None:
+        """Hold a live interaction with its wire for a new golden."""
+        if self.golden_path is not None and self.mode in ("auto", "record"):
+            self.recorded.append(interaction)
+
+    def add(self, record: dict[str, Any]) -> None:
+        """Take the record of an interaction that has ended: into the list, and on the disk."""
+        failed, key, source = record["status"] == "failure", record["request_hash"], record["source"]
+        self._failures[key] = self._failures.get(key, 0) + 1 if failed else 0
+        sums = self.sums[source]
+        sums.calls += 1
+        sums.failed += failed
+        sums.tokens += record["tokens"] or 0
+        sums.cost_usd += record.get("cost_usd") or 0.0
+        if not self.recorder.keep_wire:
+            record.pop("wire", None)
+        whole, line = self.recorder.line(record)
+        with self._lock:
+            self.lines.append(whole)
+            self._unwritten.append(line)
+        if source == "live" or len(self._unwritten) >= BATCH:
+            self.flush(failure=failed)
+
+    def flush(self, *, failure: bool = False) -> None:
+        """Write the lines kept back since the last time."""
+        with self._lock:
+            lines, self._unwritten = self._unwritten, []
+        if lines:
+            self.recorder.write(lines, failure=failure)
+
+    def close(self) -> None:
+        """Record the calls still under way: nobody will wait for their end."""
+        for call in list(self.open_calls):
+            call.finish("closed")
+        self.flush()
+
+
+class Holder:
+    """The scope of the running code: that of its context while it is active, else the latest entered in this process.
+
+    Threads that were started without their parent's context, and event loops that were made in an earlier test, so still
+    find the test that is running.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._variable: ContextVar[Scope | None] = ContextVar(f"llmlog_{name}", default=None)
+        self._stack: list[Scope] = []
+
+    def current(self) -> Scope | None:
+        scope = self._variable.get()
+        if scope is not None and scope.active:
+            return scope
+        stack = self._stack
+        return stack[-1] if stack else None
+
+    @contextmanager
+    def enter(self, scope: Scope) -> Iterator[None]:
+        """Make a scope the current one inside the block."""
+        outer = self._variable.get()
+        self._variable.set(scope)
+        self._stack.append(scope)
+        scope.active = True
+        try:
+            yield
+        finally:
+            self._stack.remove(scope)
+            scope.active = scope in self._stack
+            self._variable.set(outer)  # not by token: a fixture may leave in another context than it entered
+
+
+tests = Holder("test")
+"""Tests and fixtures: they decide what happens to a call."""
+
+captures = Holder("capture")
+"""``capture()`` blocks: they log what an application calls, and decide only where no test does."""
+
+
+def current() -> list[Scope]:
+    """The scopes of the running code, the deciding one first; empty when nobody asked."""
+    test, block = tests.current(), captures.current()
+    if test is None:
+        return [block] if block is not None else []
+    return [test] if block is None else [test, block]

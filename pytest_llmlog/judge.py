@@ -1,0 +1,134 @@
+"""After a test: what did not hold, what to save, and what it came to, as values."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+from msgspec.structs import replace
+
+from pytest_llmlog import golden
+from pytest_llmlog.errors import GoldenError
+from pytest_llmlog.intercept.explain import how_to_record
+from pytest_llmlog.intercept.scope import Scope
+from pytest_llmlog.record import Interaction, TestResult, Violation
+
+OF_THE_RUN = ("worker_id", "git_commit", "trace_id", "span_id")
+"""What belongs to a run and would only make a golden's diff longer."""
+
+Saved = Literal["created", "updated", "pending"] | None
+
+
+def _subject(record: dict[str, Any]) -> str:
+    prompt = " ".join(record["prompt"].split())
+    shown = prompt if len(prompt) <= 70 else f"{prompt[:67]}..."
+    return f"{record['operation']} {record['model'] or ''}: {shown}".replace(" :", ":")
+
+
+def _unplayed(scope: Scope, *, teardown: bool) -> str | None:
+    """Say which recorded calls were not made, where calls are replayed."""
+    queue = scope.queue if scope.replays else None
+    left = queue.unplayed(teardown=teardown) if queue else []
+    if queue is None or not left:
+        return None
+    total = len(queue)
+    head = f"llmlog: {len(left)} of {total} recorded calls not made (unplayed)"
+    calls = [f"  {_subject(record)}" for record in left[:10]]
+    more = [f"  … and {len(left) - 10} more"] if len(left) > 10 else []
+    return "\n".join([head, *calls, *more, f"  golden: {scope.golden_name}", how_to_record(scope)])
+
+
+def _check(scope: Scope, unplayed: str, *, teardown: bool) -> None:
+    """Put what does not hold on the scope, each thing once."""
+    try:
+        text = _unplayed(scope, teardown=teardown) if unplayed != "ignore" else None
+        kind = "unplayed"
+    except GoldenError as exc:
+        text, kind = str(exc), "golden"
+    if text is None or any(violation.kind == kind for violation in scope.violations):
+        return
+    if kind == "unplayed" and unplayed == "warn":
+        scope.warnings = [text]
+    else:
+        scope.violations.append(Violation(kind=kind, text=text))
+
+
+def after_call(scope: Scope, unplayed: str) -> TestResult:
+    """What did not hold when the test's body, or a fixture's setup, is over."""
+    _check(scope, unplayed, teardown=False)
+    return TestResult(test_id=scope.test_id or "", violations=tuple(scope.violations))
+
+
+def finish(scope: Scope, *, passed: bool, unplayed: str) -> TestResult:
+    """Close a scope: end its open calls, check, save its golden, and sum it up.
+
+    The violations given are those that were not there before the teardown.
+    """
+    before = len(scope.violations)
+    scope.close()
+    if passed:
+        _check(scope, unplayed, teardown=True)
+    passed = passed and not scope.violations
+    saved: Saved = None
+    try:
+        saved = _save(scope, passed=passed)
+    except GoldenError as exc:
+        scope.violations.append(Violation(kind="golden", text=str(exc)))
+    result = replace(_sums(scope), golden=saved, golden_path=scope.golden_name or None)
+    differences = tuple(_differences(scope)) if scope.mode == "live" else ()
+    return replace(result, differences=differences, warnings=tuple(scope.warnings), violations=tuple(scope.violations[before:]))
+
+
+def _save(scope: Scope, *, passed: bool) -> Saved:
+    path = scope.golden_path
+    if path is None or scope.mode not in ("auto", "record"):
+        return None
+    known = path.exists()
+    if scope.mode == "auto" and (known or not passed):
+        return None
+    if not scope.recorded and not (known and passed):
+        return None
+    made = golden.Golden(golden.GOLDEN_VERSION, scope.test_id or "", scope.in_teardown, tuple(map(_of_no_run, scope.recorded)))
+    if not passed:
+        golden.save(golden.pending_path(path), made)
+        return "pending"
+    golden.save(path, made)
+    golden.pending_path(path).unlink(missing_ok=True)
+    return "updated" if known else "created"
+
+
+def _of_no_run(interaction: Interaction) -> Interaction:
+    return replace(interaction, **dict.fromkeys(OF_THE_RUN))
+
+
+def _sums(scope: Scope) -> TestResult:
+    live, replay = scope.sums["live"], scope.sums["replay"]
+    return TestResult(
+        test_id=scope.test_id or "",
+        live=live.calls,
+        replayed=replay.calls,
+        failed_calls=live.failed + replay.failed,
+        live_tokens=live.tokens,
+        replayed_tokens=replay.tokens,
+        live_cost_usd=live.cost_usd,
+        replayed_cost_usd=replay.cost_usd,
+    )
+
+
+def _differences(scope: Scope) -> list[str]:
+    """What a live run found against the golden: calls it does not hold, answers that changed, calls not made."""
+    made = [msgspec.json.decode(line) for line in scope.lines]
+    try:
+        queue = scope.queue
+    except GoldenError as exc:
+        return [str(exc)]
+    if queue is None:
+        return [f"new: {_subject(call)}" for call in made]
+    found = []
+    for call in made:
+        recorded = queue.take(call["request_hash"])
+        if recorded is None:
+            found.append(f"new: {_subject(call)}")
+        elif any(recorded.get(name) != call.get(name) for name in ("response", "tool_calls", "status")):
+            found.append(f"changed answer: {_subject(call)}")
+    return found + [f"missing: {_subject(call)}" for call in queue.unplayed(teardown=True)]

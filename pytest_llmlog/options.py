@@ -1,0 +1,159 @@
+"""Command line and ini options, read once into one frozen value. Light: pytest imports this in every run."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+MODES = ("auto", "replay", "record", "live", "off")
+UNPLAYED = ("fail", "warn", "ignore")
+FSYNC = ("never", "failure", "always")
+DEFAULT_LOG = Path(".llmlog") / "llm_interactions.log"
+LINE_LIMIT_RANGE = (4 * 1024, 1024 * 1024 * 1024)
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Declare every option of the plugin."""
+    group = parser.getgroup("llmlog", "language model calls")
+    add = group.addoption
+    add("--llmlog", action="store_true", default=None, help="Log every language model call, and replay it from its golden.")
+    add(
+        "--llmlog-mode", choices=MODES, default=None,
+        help="replay: from goldens only. record: live, goldens written. live: live, compared. off: untouched. "
+        "auto: replay what has a golden, record what has none. Default: replay where CI is set, else auto.",
+    )  # fmt: skip
+    add("--llmlog-file", metavar="PATH", default=None, help=f"The log. Default: {DEFAULT_LOG} in the root directory.")
+    add("--llmlog-golden-dir", metavar="DIR", default=None, help="Keep goldens here instead of beside the tests.")
+    add("--llmlog-wire", action="store_true", default=None, help="Keep the raw exchange in the log as well.")
+
+    parser.addini("llmlog", "As --llmlog.", type="bool", default=False)
+    parser.addini("llmlog_mode", "As --llmlog-mode.", default="")
+    parser.addini("llmlog_file", "As --llmlog-file, relative to the root directory.", default="")
+    parser.addini("llmlog_golden_dir", "As --llmlog-golden-dir, relative to the root directory.", default="")
+    parser.addini("llmlog_wire", "As --llmlog-wire.", type="bool", default=False)
+    parser.addini("llmlog_hosts", "Further hosts whose calls are logged, whatever their path.", type="args", default=[])
+    parser.addini("llmlog_ignore_hosts", "Hosts whose calls are let through untouched.", type="args", default=[])
+    parser.addini("llmlog_ignore", "JSON paths of the request body that matching ignores, one a line.", type="linelist", default=[])
+    parser.addini("llmlog_templates", "Glob patterns of template files, relative to the root directory.", type="args", default=[])
+    parser.addini("llmlog_unplayed", "Recorded calls a test no longer makes: fail, warn or ignore.", default="fail")
+    parser.addini("llmlog_redact", "module:function, text to text: your own step before anything is written.", default="")
+    parser.addini("llmlog_fsync", "Records forced to the disk: never, failure or always.", default="never")
+    parser.addini("llmlog_line_limit", "Longest line of the log in bytes; longer records are truncated.", default=str(256 * 1024))
+    parser.addini(
+        "llmlog_placeholder_key", "Set a placeholder for a missing API key, so that clients can be made.", type="bool", default=True
+    )
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the run was asked for; paths are absolute."""
+
+    mode: str
+    mode_given: bool
+    log: Path
+    log_is_default: bool
+    golden_dir: Path | None
+    wire: bool
+    hosts: tuple[str, ...]
+    ignore_hosts: tuple[str, ...]
+    ignore: tuple[str, ...]
+    templates: tuple[str, ...]
+    unplayed: str
+    redact: str
+    fsync: str
+    line_limit: int
+    placeholder_key: bool
+
+    @classmethod
+    def from_config(cls, config: pytest.Config) -> Options:
+        """Read the options of a run.
+
+        Raises:
+            pytest.UsageError: a value that cannot be used; the text names file, key and what it may be.
+        """
+        mode = config.getoption("llmlog_mode") or _choice(config, "llmlog_mode", ("", *MODES))
+        log = _path(config, "llmlog_file")
+        return cls(
+            mode=mode or ("replay" if in_ci() else "auto"),
+            mode_given=bool(mode),
+            log=log or config.rootpath / DEFAULT_LOG,
+            log_is_default=log is None,
+            golden_dir=_path(config, "llmlog_golden_dir"),
+            wire=bool(config.getoption("llmlog_wire") or _ini(config, "llmlog_wire", "true or false")),
+            hosts=tuple(host.lower() for host in _texts(config, "llmlog_hosts")),
+            ignore_hosts=tuple(host.lower() for host in _texts(config, "llmlog_ignore_hosts")),
+            ignore=_texts(config, "llmlog_ignore"),
+            templates=_texts(config, "llmlog_templates"),
+            unplayed=_choice(config, "llmlog_unplayed", UNPLAYED),
+            redact=_text(config, "llmlog_redact"),
+            fsync=_choice(config, "llmlog_fsync", FSYNC),
+            line_limit=_number(config, "llmlog_line_limit", LINE_LIMIT_RANGE),
+            placeholder_key=bool(_ini(config, "llmlog_placeholder_key", "true or false")),
+        )
+
+
+def is_enabled(config: pytest.Config) -> bool:
+    """Whether ``--llmlog`` or its ini key asks for the plugin.
+
+    Raises:
+        pytest.UsageError: the ini key is no truth value, or a mode is given to a plugin that is not asked for.
+    """
+    enabled = bool(config.getoption("llmlog") or _ini(config, "llmlog", "true or false"))
+    if not enabled and config.getoption("llmlog_mode"):
+        raise pytest.UsageError("--llmlog-mode has no effect without --llmlog; add it, or set llmlog = true in the ini file")
+    return enabled
+
+
+def in_ci() -> bool:
+    """Whether the environment says that this is a build server."""
+    return os.environ.get("CI", "").lower() not in ("", "0", "false", "no")
+
+
+def _bad(config: pytest.Config, name: str, value: object, expected: str) -> pytest.UsageError:
+    return pytest.UsageError(f"{config.inipath or 'ini options'}: {name} = {value!r}: expected {expected}")
+
+
+def _ini(config: pytest.Config, name: str, expected: str) -> Any:
+    try:
+        return config.getini(name)
+    except (ValueError, TypeError, AttributeError, pytest.UsageError) as exc:
+        raise pytest.UsageError(f"{config.inipath or 'ini options'}: {name}: expected {expected} ({exc})") from exc
+
+
+def _text(config: pytest.Config, name: str) -> str:
+    value = _ini(config, name, "a text")
+    if not isinstance(value, str):
+        raise _bad(config, name, value, "a text")
+    return value.strip()
+
+
+def _texts(config: pytest.Config, name: str) -> tuple[str, ...]:
+    values = _ini(config, name, "a list of texts")
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise _bad(config, name, values, "a list of texts")
+    return tuple(values)
+
+
+def _choice(config: pytest.Config, name: str, choices: tuple[str, ...]) -> str:
+    value = _text(config, name)
+    if value not in choices:
+        raise _bad(config, name, value, f"one of {', '.join(choice for choice in choices if choice)}")
+    return value
+
+
+def _number(config: pytest.Config, name: str, allowed: tuple[int, int]) -> int:
+    value, (low, high) = _text(config, name), allowed
+    if not value.isdigit() or not low <= int(value) <= high:
+        raise _bad(config, name, value, f"a whole number of bytes from {low} to {high}")
+    return int(value)
+
+
+def _path(config: pytest.Config, name: str) -> Path | None:
+    """A path: from the command line relative to where pytest was called, from the ini file to the root directory."""
+    if given := config.getoption(name):
+        return Path(config.invocation_params.dir, given)
+    return config.rootpath / value if (value := _text(config, name)) else None

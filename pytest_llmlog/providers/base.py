@@ -1,0 +1,165 @@
+"""What a provider's reader gives: the request and the answer of one exchange, in the record's words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from pytest_llmlog import clock
+from pytest_llmlog.record import ToolCall, Usage
+from pytest_llmlog.traffic import UNPARSED, Exchange, Request, Response
+
+Message = dict[str, Any]
+Part = dict[str, Any]
+
+
+class Asked(Struct, frozen=True, kw_only=True):
+    """What the request says."""
+
+    model: str | None = None
+    messages: tuple[Message, ...] = ()
+    params: dict[str, Any] = {}
+    tools: tuple[str, ...] = ()
+
+
+class Answered(Struct, frozen=True, kw_only=True):
+    """What the response says; everything unknown is left out."""
+
+    response: str | None = None
+    messages: tuple[Message, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
+    usage: Usage | None = None
+    usage_missing: str | None = None
+    cost_usd: float | None = None
+    finish_reasons: tuple[str, ...] = ()
+    response_id: str | None = None
+    response_model: str | None = None
+    error: str | None = None
+    error_type: str | None = None
+    error_code: str | int | None = None
+
+
+class Reader(Protocol):
+    """Reads one API: from wire to record and nothing else. Readers hold no state and never raise on odd input."""
+
+    def accepts(self, request: Request) -> bool:
+        """Say whether the body is one of this API; asked only on hosts that are not known."""
+
+    def asked(self, request: Request) -> Asked:
+        """Read the request."""
+
+    def answered(self, exchange: Exchange) -> Answered:
+        """Read a successful response, whole or as far as it came."""
+
+    def finished(self, response: Response) -> bool:
+        """Say whether a stream that the caller closed had already delivered the whole answer."""
+
+
+def text_part(content: str) -> Part:
+    return {"type": "text", "content": content}
+
+
+def message(role: str, *parts: Part) -> Message:
+    return {"role": role, "parts": list(parts)}
+
+
+def part_text(part: Part) -> str:
+    """The text a person would read for one part; images and the like have none."""
+    kind = part["type"]
+    if kind == "tool_call":
+        return f"{part.get('name')}({part.get('arguments')})"
+    if kind == "tool_call_response":
+        response = part.get("response")
+        return response if isinstance(response, str) else str(response)
+    content = part.get("content")
+    return content if kind in ("text", "reasoning", "refusal") and isinstance(content, str) else ""
+
+
+def message_text(entry: Message) -> str:
+    return "\n".join(text for part in entry["parts"] if (text := part_text(part)))
+
+
+def prompt_text(messages: tuple[Message, ...]) -> str:
+    """The full prompt: the text of a lone user message, else each message as ``role: text``, a blank line between."""
+    if len(messages) == 1 and messages[0]["role"] == "user":
+        return message_text(messages[0])
+    return "\n\n".join(f"{entry['role']}: {message_text(entry)}" for entry in messages)
+
+
+def answer_text(messages: tuple[Message, ...]) -> str | None:
+    """The answer's text, choices joined by a newline; None when no choice has a text part."""
+    texts = [[part["content"] for part in entry["parts"] if part["type"] == "text"] for entry in messages]
+    return "\n".join("".join(parts) for parts in texts) if any(texts) else None
+
+
+def as_object(value: Any) -> dict[str, Any]:
+    """The value if it is a JSON object, else an empty one: so that odd input reads as missing, not as an error."""
+    return value if isinstance(value, dict) else {}
+
+
+def as_objects(value: Any) -> list[dict[str, Any]]:
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
+
+
+def as_text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def count(value: Any) -> int | None:
+    """A token count, or None for anything that is not a whole number from 0."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def parse_arguments(value: Any) -> Any:
+    """Tool arguments as JSON; the raw text where the model wrote none."""
+    from pytest_llmlog.traffic import parse_json
+
+    if not isinstance(value, str):
+        return {} if value is None else value
+    parsed = parse_json(value.encode("utf-8", "surrogatepass")) if value.strip() else {}
+    return value if parsed is UNPARSED else parsed
+
+
+def read_error(response: Response) -> Answered:
+    """Read an error response: most APIs answer ``{"error": {"message", "type", "code"}}`` or something near it."""
+    body = as_object(response.json)
+    error = as_object(body.get("error")) or body
+    text = as_text(body.get("error")) or as_text(error.get("message")) or as_text(body.get("detail"))
+    code = error.get("code")
+    return Answered(
+        error=text or _plain_error(response),
+        error_type=as_text(error.get("type")),
+        error_code=code if isinstance(code, (str, int)) and not isinstance(code, bool) else None,
+    )
+
+
+def _plain_error(response: Response) -> str:
+    try:
+        phrase = f"HTTP {response.status} {HTTPStatus(response.status).phrase}"
+    except ValueError:
+        phrase = f"HTTP {response.status}"
+    text = response.body[:2000].decode("utf-8", "replace").strip()
+    return f"{phrase}: {text}" if text else phrase
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds from ``retry-after-ms`` or ``Retry-After`` (seconds or an HTTP date, RFC 9110 section 10.2.3)."""
+    try:
+        if "retry-after-ms" in headers:
+            return max(0.0, float(headers["retry-after-ms"]) / 1000)
+        return max(0.0, float(headers["retry-after"]))
+    except KeyError:
+        return None
+    except ValueError:
+        return _until(headers.get("retry-after", ""))
+
+
+def _until(date: str) -> float | None:
+    try:
+        return max(0.0, round(parsedate_to_datetime(date).timestamp() - clock.now(), 3))
+    except (ValueError, TypeError):
+        return None

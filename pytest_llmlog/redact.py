@@ -1,0 +1,143 @@
+"""Keeping credentials off the disk: ordered pure steps over text, before anything is hashed or written."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+
+MASK = "[REDACTED]"
+
+PLACEHOLDER_KEY = "llmlog-placeholder-key"
+"""Stands in the environment for a missing API key; it is no secret, and a live call that carries it is refused."""
+
+REQUEST_HEADERS = frozenset(
+    {"accept", "anthropic-beta", "anthropic-version", "api-version", "content-type", "openai-beta", "x-stainless-retry-count"}
+)
+RESPONSE_HEADERS = frozenset(
+    {
+        "apim-request-id", "cf-ray", "content-type", "date", "openai-model", "openai-processing-ms", "openai-version",
+        "request-id", "retry-after", "retry-after-ms", "server", "x-ms-region", "x-request-id", "x-should-retry",
+    }
+)  # fmt: skip
+RESPONSE_HEADER_PREFIXES = ("x-ratelimit-", "anthropic-ratelimit-", "x-amzn-bedrock-", "x-ms-")
+
+CREDENTIAL_HEADERS = ("authorization", "api-key", "x-api-key", "x-goog-api-key", "proxy-authorization", "cookie")
+CREDENTIAL_QUERY = frozenset(
+    {
+        "key", "api_key", "api-key", "apikey", "access_token", "token", "sig", "signature", "subscription-key",
+        "x-amz-credential", "x-amz-security-token", "x-amz-signature",
+    }
+)  # fmt: skip
+
+_CREDENTIAL_NAME = re.compile(r"(?:API_?KEY|TOKEN|SECRET|PASSWORD|CREDENTIALS?)(?:_ID)?$", re.IGNORECASE)
+
+KEY_SHAPES: tuple[tuple[str, str], ...] = (
+    ("sk-", r"sk-[A-Za-z0-9_-]{20,}"),
+    ("sess-", r"sess-[A-Za-z0-9]{32,}"),
+    ("AIza", r"AIza[0-9A-Za-z_-]{35}"),
+    ("AKIA", r"AKIA[0-9A-Z]{16}"),
+    ("ASIA", r"ASIA[0-9A-Z]{16}"),
+    *((f"gh{kind}_", rf"gh{kind}_[A-Za-z0-9]{{36,}}") for kind in "pousr"),
+    ("github_pat_", r"github_pat_[A-Za-z0-9_]{50,}"),
+    *((f"xox{kind}-", rf"xox{kind}-[A-Za-z0-9-]{{10,}}") for kind in "abeprs"),
+    ("hf_", r"hf_[A-Za-z0-9]{30,}"),
+    ("gsk_", r"gsk_[A-Za-z0-9]{40,}"),
+    ("xai-", r"xai-[A-Za-z0-9]{40,}"),
+    ("eyJ", r"eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}"),
+    ("PRIVATE KEY", r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----"),
+)
+"""(text that any such key holds, pattern): the first is looked for because that costs next to nothing."""
+
+_SHAPES = tuple((marker, re.compile(rf"(?<![A-Za-z0-9]){pattern}", re.DOTALL)) for marker, pattern in KEY_SHAPES)
+
+
+def is_credential(value: str) -> bool:
+    """Say whether a value is long and odd enough that it can be replaced wherever it stands."""
+    return len(value) >= 8 and value != PLACEHOLDER_KEY and not value.isalpha() and not value.startswith("[REDACTED")
+
+
+def environment_credentials(environ: Mapping[str, str]) -> set[str]:
+    """The values of variables whose names say that they hold a credential."""
+    return {value for name, value in environ.items() if _CREDENTIAL_NAME.search(name) and is_credential(value)}
+
+
+def request_credentials(headers: Mapping[str, str], url: str) -> Iterable[str]:
+    """The credentials a request carries, in headers, query or ``user:password@``."""
+    for name in CREDENTIAL_HEADERS:
+        value = headers.get(name, "")
+        yield value.removeprefix("Bearer ").removeprefix("Basic ").strip()
+    parts = urlsplit(url)
+    yield from (value for name, value in parse_qsl(parts.query) if name.lower() in CREDENTIAL_QUERY)
+    yield parts.password or ""
+
+
+def holds_key_shape(text: str) -> str | None:
+    """Return the beginning of the first string shaped like a credential, or None."""
+    for marker, pattern in _SHAPES:
+        if marker in text and (match := pattern.search(text)):
+            return match.group()[: len(marker) + 4]
+    return None
+
+
+def clean_url(url: str) -> str:
+    """Drop ``user:password@`` and credential query parameters."""
+    parts = urlsplit(url)
+    if not parts.query and "@" not in parts.netloc:
+        return url
+    query = [
+        (name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if name.lower() not in CREDENTIAL_QUERY
+    ]
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=urlencode(query, quote_via=quote)))
+
+
+def request_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Keep only headers known to hold no credential."""
+    return {name: value for name, value in headers.items() if name in REQUEST_HEADERS}
+
+
+def response_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Keep only headers known to hold no credential."""
+    return {name: value for name, value in headers.items() if name in RESPONSE_HEADERS or name.startswith(RESPONSE_HEADER_PREFIXES)}
+
+
+class Redactor:
+    """Replaces credentials in text: those of the environment, those this process sent, and what is shaped like one.
+
+    Args:
+        environ: the environment whose credentials must not reach the disk; the process's own by default.
+        custom: the user's own step, text to text, run last; its exceptions go to the caller, who must not write.
+    """
+
+    def __init__(self, environ: Mapping[str, str] | None = None, custom: Callable[[str], str] | None = None) -> None:
+        self._credentials = environment_credentials(os.environ if environ is None else environ)
+        self._custom = custom
+
+    def learn(self, headers: Mapping[str, str], url: str) -> None:
+        """Remember the credentials of a request."""
+        for value in request_credentials(headers, url):
+            if value not in self._credentials and is_credential(value):
+                self._credentials.add(value)
+
+    def text(self, text: str) -> tuple[str, int]:
+        """Return the text without credentials and how many were replaced."""
+        count = 0
+        for credential in tuple(self._credentials):
+            if credential in text:
+                count += text.count(credential)
+                text = text.replace(credential, MASK)
+        for marker, pattern in _SHAPES:
+            if marker in text:
+                text, replaced = pattern.subn(MASK, text)
+                count += replaced
+        if self._custom is not None:
+            changed = self._custom(text)
+            count += changed != text
+            text = changed
+        return text, count
+
+    def bytes(self, data: bytes) -> tuple[bytes, int]:
+        """The same for bytes; what is no UTF-8 is left alone outside of the credentials, byte for byte."""
+        clean, count = self.text(data.decode("utf-8", "surrogateescape"))
+        return (clean.encode("utf-8", "surrogateescape"), count) if count else (data, 0)

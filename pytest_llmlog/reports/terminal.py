@@ -1,0 +1,63 @@
+"""The summary under pytest's own."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from pytest_llmlog.record import RunResult, TestResult
+
+
+def _count(number: int, name: str) -> str:
+    return f"{number:,} {name}{'' if number == 1 else 's'}"
+
+
+def _calls(tests: tuple[TestResult, ...]) -> str:
+    replayed, live = sum(test.replayed for test in tests), sum(test.live for test in tests)
+    failed = sum(test.failed_calls for test in tests)
+    parts = [f"{replayed:,} replayed" if replayed else "", f"{live:,} live" if live else "", f"{failed:,} failed" if failed else ""]
+    return f"{_count(replayed + live, 'call')}: {', '.join(filter(None, parts))}"
+
+
+def _spent(tokens: int, cost: float, when: str) -> str:
+    money = f", ${cost:.4f}" if cost else ""
+    return f"{_count(tokens, 'token')}{money} {when}" if tokens or cost else ""
+
+
+def _goldens(tests: tuple[TestResult, ...]) -> str:
+    outcomes = Counter(test.golden for test in tests if test.golden)
+    return ", ".join(f"{outcomes[name]} {name}" for name in ("created", "updated", "pending") if outcomes[name])
+
+
+def lines(result: RunResult, *, verbose: bool) -> Iterator[str]:
+    """The summary of a run, line by line; nothing when no call was made and nothing went wrong."""
+    tests = result.tests
+    if any(test.live or test.replayed for test in tests):
+        yield _calls(tests)
+        recorded = _spent(sum(test.replayed_tokens for test in tests), sum(test.replayed_cost_usd for test in tests), "recorded")
+        spent = _spent(sum(test.live_tokens for test in tests), sum(test.live_cost_usd for test in tests), "spent now")
+        if recorded or spent:
+            yield "; ".join(filter(None, [recorded, spent]))
+        yield f"log: {result.log_path}"
+    if goldens := _goldens(tests):
+        yield f"goldens: {goldens}"
+    for test in tests:
+        if test.golden and (verbose or test.golden == "pending"):
+            yield f"  {test.golden}: {test.golden_path}"
+    for test in tests:
+        for text in (*test.differences, *test.warnings):
+            yield f"{test.test_id}: {text}"
+    for fault in result.faults:
+        yield f"problem: {fault}"
+
+
+def write(result: RunResult, reporter: Any, *, verbosity: int) -> None:
+    """Print the summary through pytest's terminal reporter; only problems when it is quiet."""
+    shown = list(lines(result, verbose=verbosity > 0))
+    if verbosity < 0:
+        shown = [f"problem: {fault}" for fault in result.faults]
+    if shown:
+        reporter.write_sep("-", "llmlog")
+        for line in shown:
+            reporter.write_line(line)

@@ -1,0 +1,160 @@
+"""One HTTP exchange in memory: bytes as they were on the wire, parsed once and only when asked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, Literal
+from urllib.parse import SplitResult, parse_qsl, urlsplit
+
+import msgspec
+
+Ended = Literal["whole", "closed", "error"]
+
+
+class Unparsed:
+    """Stands for a body that is not JSON; there is one instance, ``UNPARSED``, and it is false."""
+
+    def __bool__(self) -> bool:
+        return False
+
+
+UNPARSED = Unparsed()
+
+
+def parse_json(body: bytes) -> Any:
+    """Return the parsed body, or UNPARSED."""
+    try:
+        return msgspec.json.decode(body)
+    except (ValueError, RecursionError):
+        pass
+    try:
+        return json.loads(body)  # reads what is nearly JSON: NaN, lone surrogates, a byte order mark
+    except (ValueError, RecursionError):
+        return UNPARSED
+
+
+class Request:
+    """A request as the client built it; header names in lower case.
+
+    A replayed request is seldom asked for its headers or URL, so a transport may override ``headers``, ``url``, ``host``
+    and ``path`` in a subclass that asks the client's own objects.
+    """
+
+    def __init__(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> None:
+        self.method, self.body = method, body
+        self.url, self.headers = url, headers
+
+    @cached_property
+    def _parts(self) -> SplitResult:
+        return urlsplit(self.url)
+
+    @cached_property
+    def host(self) -> str:
+        return (self._parts.hostname or "").lower()
+
+    @property
+    def port(self) -> int:
+        return self._parts.port or (443 if self._parts.scheme == "https" else 80)
+
+    @cached_property
+    def path(self) -> str:
+        return self._parts.path
+
+    @cached_property
+    def query(self) -> list[tuple[str, str]]:
+        return parse_qsl(self._parts.query, keep_blank_values=True) if "?" in self.url else []
+
+    @property
+    def content_type(self) -> str:
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    @cached_property
+    def json(self) -> Any:
+        """The parsed JSON body, or UNPARSED."""
+        return parse_json(self.body) if self.body else UNPARSED
+
+
+class Response:
+    """A response as far as it came.
+
+    ``pieces`` are (seconds since the request was sent, bytes as they arrived), content encoding undone.
+    """
+
+    def __init__(self, status: int, headers: Mapping[str, str], pieces: list[tuple[float, bytes]], ended: Ended = "whole") -> None:
+        self.status, self.headers, self.pieces, self.ended = status, headers, pieces, ended
+
+    @property
+    def content_type(self) -> str:
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    @cached_property
+    def body(self) -> bytes:
+        return self.pieces[0][1] if len(self.pieces) == 1 else b"".join(piece for _, piece in self.pieces)
+
+    @cached_property
+    def json(self) -> Any:
+        """The parsed JSON body, or UNPARSED."""
+        return parse_json(self.body)
+
+    @cached_property
+    def is_event_stream(self) -> bool:
+        return self.content_type == "text/event-stream"
+
+    @cached_property
+    def events(self) -> list[ServerSentEvent]:
+        """The server-sent events of the body."""
+        return parse_events(self.body)
+
+
+class ServerSentEvent:
+    """One event: its type (empty for the default) and its data."""
+
+    __slots__ = ("_json", "data", "type")
+
+    def __init__(self, type: str, data: str) -> None:
+        self.type, self.data = type, data
+        self._json: Any = None
+
+    @property
+    def json(self) -> Any:
+        """The data parsed as JSON, or UNPARSED."""
+        if self._json is None:
+            self._json = parse_json(self.data.encode())
+        return self._json
+
+
+def parse_events(body: bytes) -> list[ServerSentEvent]:
+    """Parse an event stream as the WHATWG HTML standard, section 9.2.6, says; a last event without blank line counts.
+
+    Source: https://html.spec.whatwg.org/multipage/server-sent-events.html
+    """
+    text = body.decode("utf-8", "replace").removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    events = []
+    for block in text.split("\n\n"):
+        kind, data = "", []
+        for line in block.split("\n"):
+            name, _, value = line.partition(":")
+            value = value.removeprefix(" ")
+            if name == "data":
+                data.append(value)
+            elif name == "event":
+                kind = value
+        if data:
+            events.append(ServerSentEvent(kind, "\n".join(data)))
+    return events
+
+
+class TransportFailure:
+    """The exception a transport raised: its class name and text."""
+
+    def __init__(self, type: str, text: str) -> None:
+        self.type, self.text = type, text
+
+
+class Exchange:
+    """A request and what came of it: a response, a transport failure, or both when a stream broke."""
+
+    def __init__(self, request: Request, response: Response | None, failure: TransportFailure | None = None) -> None:
+        self.request, self.response, self.failure = request, response, failure
