@@ -1,0 +1,1 @@
+"""A small support-ticket application on the openai SDK. It knows nothing of pytest-llmlog."""
