@@ -11,6 +11,9 @@ import os
 import pytest
 from openai_standin import StandIn
 
+PLACEHOLDER = "llmlog-placeholder"
+"""How the key begins that the plugin sets where there is none."""
+
 RUNNING = pytest.StashKey[tuple[StandIn, dict[str, str]]]()
 
 
@@ -21,7 +24,7 @@ def _goes_live(config: pytest.Config) -> bool:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    if os.environ.get("OPENAI_API_KEY") or not _goes_live(config):
+    if not os.environ.get("OPENAI_API_KEY", PLACEHOLDER).startswith(PLACEHOLDER) or not _goes_live(config):
         return
     server = StandIn()
     server.__enter__()

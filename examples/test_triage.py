@@ -16,7 +16,9 @@ def test_ask(llmlog: Calls) -> None:
     assert call.tokens == 78
 
 
-@pytest.mark.parametrize(("ticket", "team"), [("The printer is on fire, please send IT", "it"), ("My billing address is wrong", "billing")])
+@pytest.mark.parametrize(
+    ("ticket", "team"), [("The printer is on fire, please send IT", "it"), ("My billing address is wrong", "billing")]
+)
 def test_triage(llmlog: Calls, ticket: str, team: str) -> None:
     assert app.triage(ticket).team == team
     assert llmlog.response_json()["team"] == team

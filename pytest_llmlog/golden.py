@@ -104,7 +104,7 @@ def _invalid(path: Path, text: bytes, error: Exception) -> GoldenError:
 def _read(path: Path) -> bytes | None:
     try:
         return path.read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as exc:
         raise GoldenError(path, "$", f"cannot be read: {exc.strerror}", "mend the file's permissions") from exc

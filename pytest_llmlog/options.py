@@ -66,7 +66,6 @@ class Options:
     redact: str
     fsync: str
     line_limit: int
-    placeholder_key: bool
 
     @classmethod
     def from_config(cls, config: pytest.Config) -> Options:
@@ -92,8 +91,16 @@ class Options:
             redact=_text(config, "llmlog_redact"),
             fsync=_choice(config, "llmlog_fsync", FSYNC),
             line_limit=_number(config, "llmlog_line_limit", LINE_LIMIT_RANGE),
-            placeholder_key=bool(_ini(config, "llmlog_placeholder_key", "true or false")),
         )
+
+
+def wants_placeholders(early_config: pytest.Config) -> bool:
+    """Whether missing API keys shall have a placeholder; asked before pytest has read its options for good."""
+    given = early_config.known_args_namespace
+    enabled = given.llmlog or _ini(early_config, "llmlog", "true or false")
+    if not enabled or not _ini(early_config, "llmlog_placeholder_key", "true or false"):
+        return False
+    return (given.llmlog_mode or _text(early_config, "llmlog_mode")) != "off"
 
 
 def is_enabled(config: pytest.Config) -> bool:

@@ -22,6 +22,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     options.add_options(parser)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """A conftest may make its client when it is imported, long before the plugin is configured."""
+    if options.wants_placeholders(early_config):
+        from pytest_llmlog.session import set_placeholders
+
+        set_placeholders(early_config)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "llmlog: settings of pytest-llmlog for one test.")
     if not options.is_enabled(config):

@@ -7,6 +7,7 @@ import pkgutil
 import uuid
 from collections.abc import Callable, Generator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -83,21 +84,12 @@ class Session:
         loaded = _load_templates(self._options, self._config.rootpath)
         templates.registry.register(loaded)
         self._cleanup.callback(templates.registry.forget, [template.name for template in loaded])
-        if self._options.placeholder_key:
-            self._set_placeholders()
         validation.preload()
         if self._options.mode in ("record", "live"):
             pricing.preload()
         intercept.install()
         self._cleanup.callback(intercept.uninstall)
         self._cleanup.enter_context(tests.enter(self._run_scope))
-
-    def _set_placeholders(self) -> None:
-        """Let clients be made without a key; a live call that would need one is refused with a text that says so."""
-        for name in providers.KEY_VARIABLES.values():
-            if not os.environ.get(name):
-                self._cleanup.callback(_restore_variable, name, os.environ.get(name))
-                os.environ[name] = redact.PLACEHOLDER_KEY
 
     def _scope(self, test_id: str, path: Path | None) -> Scope:
         def queue() -> golden.ReplayQueue | None:
@@ -270,6 +262,14 @@ def _load_templates(options: Options, root: Path) -> list[templates.Template]:
         return templates.load(options.templates, root)
     except (OSError, ValueError, NotImplementedError) as exc:
         raise ConfigError(f"llmlog_templates: {exc}") from exc
+
+
+def set_placeholders(config: pytest.Config) -> None:
+    """Let clients be made without a key, until the run ends; a live call that would need one is refused and says so."""
+    for name in providers.KEY_VARIABLES.values():
+        if not os.environ.get(name):
+            config.add_cleanup(partial(_restore_variable, name, os.environ.get(name)))
+            os.environ[name] = redact.PLACEHOLDER_KEY
 
 
 def _restore_variable(name: str, value: str | None) -> None:

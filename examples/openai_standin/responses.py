@@ -71,7 +71,9 @@ def _item_events(index: int, item: dict[str, Any]) -> list[dict[str, Any]]:
     if item["type"] == "function_call":
         begun["arguments"] = ""
         events.append({"type": "response.function_call_arguments.delta", **place, "delta": item["arguments"]})
-        events.append({"type": "response.function_call_arguments.done", **place, "name": item["name"], "arguments": item["arguments"]})
+        events.append(
+            {"type": "response.function_call_arguments.done", **place, "name": item["name"], "arguments": item["arguments"]}
+        )
     first = {"type": "response.output_item.added", "output_index": index, "item": begun}
     return [first, *events, {"type": "response.output_item.done", "output_index": index, "item": item}]
 

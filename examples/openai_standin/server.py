@@ -232,4 +232,3 @@ class StandIn:
     def push(self, *replies: Script) -> None:
         """Add scripted replies, used first in, first out, before the API's own."""
         self._server.scripts += replies
-

@@ -9,14 +9,14 @@ from openai_standin import Reply
 
 from conftest import Suite
 
-CLIENT = '''
+CLIENT = """
 import asyncio, os, time
 import httpx2, openai, pytest
 
 def create(client=None, **more):
     client = client or openai.OpenAI(max_retries=0, timeout=0.5)
     return client.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": "Why?"}], **more)
-'''
+"""
 
 ERROR = {"error": {"message": "Slow down, please.", "type": "requests", "param": None, "code": "rate_limit_exceeded"}}
 RATE_LIMITED = Reply(429, ERROR, {"retry-after": "7", "x-ratelimit-remaining-requests": "0"})
@@ -26,7 +26,10 @@ RATE_LIMITED = Reply(429, ERROR, {"retry-after": "7", "x-ratelimit-remaining-req
     ("reply", "exception", "expected"),
     [
         (
-            Reply(401, {"error": {"message": "Incorrect API key provided.", "type": "invalid_request_error", "code": "invalid_api_key"}}),
+            Reply(
+                401,
+                {"error": {"message": "Incorrect API key provided.", "type": "invalid_request_error", "code": "invalid_api_key"}},
+            ),
             "AuthenticationError",
             {"http_status": 401, "error": "Incorrect API key provided.", "error_code": "invalid_api_key"},
         ),
@@ -44,7 +47,9 @@ RATE_LIMITED = Reply(429, ERROR, {"retry-after": "7", "x-ratelimit-remaining-req
 )
 def test_a_failed_call_is_recorded_and_replayed(suite: Suite, reply: Reply, exception: str, expected: dict[str, object]) -> None:
     known = f"openai.{exception}" if exception != "Exception" else "Exception"
-    suite.write(test_it=f"{CLIENT}\ndef test_it(llmlog):\n    with pytest.raises({known}):\n        create()\n    assert llmlog[-1].error")
+    suite.write(
+        test_it=f"{CLIENT}\ndef test_it(llmlog):\n    with pytest.raises({known}):\n        create()\n    assert llmlog[-1].error"
+    )
     assert suite.server is not None
     suite.server.push(reply)
     suite.run("--llmlog-mode=record").assert_outcomes(passed=1)
@@ -162,7 +167,9 @@ def test_a_stream_left_early_replays_up_to_there_and_no_further(suite: Suite) ->
 
 
 def test_a_stream_still_open_when_its_test_ends_is_recorded(suite: Suite) -> None:
-    suite.write(test_it=f"{CLIENT}\nKEPT = []\ndef test_it():\n    KEPT.append(create(stream=True))\n    next(KEPT[0])\ndef test_other():\n    pass")
+    suite.write(
+        test_it=f"{CLIENT}\nKEPT = []\ndef test_it():\n    KEPT.append(create(stream=True))\n    next(KEPT[0])\ndef test_other():\n    pass"
+    )
     assert suite.server is not None
     suite.server.push(Reply(events=list(EVENTS), pause=0.05))
     suite.run("--llmlog-mode=record").assert_outcomes(passed=2)
@@ -195,7 +202,9 @@ def test_gzip_and_odd_chunk_boundaries_read_and_replay(suite: Suite) -> None:
     data = event.encode() + b"data: [DONE]\r\n\r\n"
     middle = data.index("ü".encode()) + 1
     assert suite.server is not None
-    suite.server.push(Reply(200, whole, gzip=True), Reply(chunks=[data[:middle], data[middle : middle + 30], data[middle + 30 :]], pause=0.02))
+    suite.server.push(
+        Reply(200, whole, gzip=True), Reply(chunks=[data[:middle], data[middle : middle + 30], data[middle + 30 :]], pause=0.02)
+    )
     suite.run("--llmlog-mode=record").assert_outcomes(passed=2)
     suite.replay_offline().assert_outcomes(passed=2)
     assert "base64" not in str(suite.goldens()["test_plain.json"])

@@ -11,7 +11,8 @@ from conftest import RunApplication, Suite
 
 QUESTION = "How do LLMs differ from traditional ML?"
 
-APPLICATION = """
+APPLICATION = (
+    """
 import sys
 import openai, pytest_llmlog
 
@@ -23,7 +24,9 @@ with pytest_llmlog.capture("llm_interactions.log", session_id="session-1") as ca
         print(type(error).__name__)
     assert len(calls) == 1
 assert "pytest" not in sys.modules and "_pytest" not in sys.modules
-""" % QUESTION
+"""
+    % QUESTION
+)
 
 
 def _record(path: Path) -> dict[str, object]:
@@ -51,7 +54,9 @@ def test_the_founding_example(application: RunApplication, tmp_path: Path) -> No
 
 
 def test_its_failure_twin(application: RunApplication, tmp_path: Path, server: StandIn) -> None:
-    server.push(Reply(429, {"error": {"message": "Rate limit reached for gpt-4o", "type": "tokens", "code": "rate_limit_exceeded"}}))
+    server.push(
+        Reply(429, {"error": {"message": "Rate limit reached for gpt-4o", "type": "tokens", "code": "rate_limit_exceeded"}})
+    )
     assert "RateLimitError" in application(APPLICATION)
     record = _record(tmp_path / "llm_interactions.log")
     assert record["prompt_template"] == "basic_question"

@@ -66,7 +66,7 @@ STREAMS = {
     "completions_stream": "client.completions.create(model='gpt-3.5-turbo-instruct', prompt='Once upon', stream=True)",
 }
 
-RAW = '''
+RAW = """
 def test_raw():
     raw = client.chat.completions.with_raw_response.create(model="gpt-4o", messages=QUESTION)
     keep("raw", [raw.status_code, raw.headers["x-request-id"], raw.http_response.text, raw.parse()])
@@ -86,15 +86,20 @@ def test_azure():
     base = os.environ["OPENAI_BASE_URL"].removesuffix("/v1")
     azure = openai.AzureOpenAI(azure_endpoint=base, api_version="2024-10-21", api_key="azure-key-0123456789", azure_deployment="my-gpt")
     keep("azure", azure.chat.completions.create(model="gpt-4o", messages=QUESTION))
-'''
+"""
 
 
 def _source(asynchronous: bool) -> str:
     lines = [PREAMBLE]
     if not asynchronous:
         lines.append("client = openai.OpenAI()")
-        lines += [f"def test_{name}(llmlog):\n    keep('{name}', {call})\n    assert len(llmlog) == 1" for name, call in CASES.items()]
-        lines += [f"def test_{name}(llmlog):\n    keep('{name}', list({call}))\n    assert len(llmlog) == 1" for name, call in STREAMS.items()]
+        lines += [
+            f"def test_{name}(llmlog):\n    keep('{name}', {call})\n    assert len(llmlog) == 1" for name, call in CASES.items()
+        ]
+        lines += [
+            f"def test_{name}(llmlog):\n    keep('{name}', list({call}))\n    assert len(llmlog) == 1"
+            for name, call in STREAMS.items()
+        ]
         return "\n\n".join([*lines, RAW])
     body = "\n\ndef test_{name}(llmlog):\n    async def run():\n        async with openai.AsyncOpenAI() as client:\n            {code}\n    asyncio.run(run())\n    assert len(llmlog) == 1"
     for name, call in CASES.items():
