@@ -52,7 +52,7 @@ def _cut(value: Any, size: int) -> Any:
         return f"{value[:size]}… [{len(value) - size} more characters]"
     if isinstance(value, dict):
         return {name: _cut(entry, size) for name, entry in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return [_cut(entry, size) for entry in value[:size]]
     return value
 

@@ -48,6 +48,7 @@ class LogWriter:
         self.path, self._name = path, str(path)
         self._fsync = fsync
         self._lock = threading.Lock()
+        self._torn = False
         self._descriptor = self._open()
 
     def _open(self) -> int:
@@ -78,26 +79,25 @@ class LogWriter:
         """Append one line or several, newlines included.
 
         Raises:
-            OSError: it could not be written whole; what was written of it is closed off with a newline.
+            OSError: it could not be written whole; the next line starts behind a newline of its own.
         """
         with self._lock:
             if self._rotated():
                 os.close(self._descriptor)
                 self._descriptor = self._open()
-            written = os.write(self._descriptor, line)
-            if written != len(line):
-                self._recover(line, written)
+            self._append(b"\n" + line if self._torn else line)
             if self._fsync == "always" or (failure and self._fsync == "failure"):
                 os.fsync(self._descriptor)
 
-    def _recover(self, line: bytes, written: int) -> None:
-        """Write what a full disk or a size limit cut off; the operating system says why when that fails too."""
-        try:
-            if os.write(self._descriptor, line[written:]) == len(line) - written:
-                return
-            raise OSError(f"{self.path}: only {written} of {len(line)} bytes could be written")
-        finally:
-            self._close_torn_line(self._descriptor, os.fstat(self._descriptor).st_size)
+    def _append(self, line: bytes) -> None:
+        """Write a line; of one that a full disk or a size limit cut off, the rest, or an end before the next line."""
+        written = os.write(self._descriptor, line)
+        self._torn = written != len(line)
+        if self._torn:
+            # The operating system says why in an OSError of its own when nothing more can be written.
+            self._torn = os.write(self._descriptor, line[written:]) != len(line) - written
+            if self._torn:
+                raise OSError(f"{self.path}: a line of {len(line)} bytes was cut off")
 
     def close(self) -> None:
         """Close the descriptor; writing afterwards is an error."""

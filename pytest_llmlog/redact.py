@@ -122,6 +122,15 @@ class Redactor:
 
     def text(self, text: str) -> tuple[str, int]:
         """Return the text without credentials and how many were replaced."""
+        text, count = self.without_credentials(text)
+        if self._custom is not None:
+            changed = self._custom(text)
+            count += changed != text
+            text = changed
+        return text, count
+
+    def without_credentials(self, text: str) -> tuple[str, int]:
+        """The same without the user's own step, which may fail."""
         count = 0
         for credential in tuple(self._credentials):
             if credential in text:
@@ -131,10 +140,6 @@ class Redactor:
             if marker in text:
                 text, replaced = pattern.subn(MASK, text)
                 count += replaced
-        if self._custom is not None:
-            changed = self._custom(text)
-            count += changed != text
-            text = changed
         return text, count
 
     def bytes(self, data: bytes) -> tuple[bytes, int]:

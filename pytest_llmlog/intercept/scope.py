@@ -63,7 +63,7 @@ class Recorder:
         text = f"{doing}: {type(error).__name__}: {error}"
         if text not in self._reported:
             self._reported.add(text)
-            self._report(self.redactor.text(text)[0])
+            self._report(self.redactor.without_credentials(text)[0])
 
     def line(self, record: dict[str, Any]) -> tuple[bytes, bytes]:
         """Return a record's whole line, and the line for the log: valid, within the size limit, without credentials.

@@ -1,0 +1,166 @@
+"""Without pytest: ``capture()`` in an application; and pytest without ``--llmlog``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openai_standin import Reply, StandIn
+
+from conftest import RunApplication, Suite
+from e2e.test_modes import ASK
+
+ASKING = """
+import asyncio, threading, sys, os
+import openai, pytest_llmlog
+
+def ask(text, **more):
+    return openai.OpenAI(max_retries=0).chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": text}], **more)
+"""
+
+
+def _records(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_calls_from_threads_and_tasks_are_logged_and_those_outside_are_not(application: RunApplication, tmp_path: Path) -> None:
+    application(f"""{ASKING}
+ask("before")
+with pytest_llmlog.capture("calls.log", session_id="s") as calls:
+    thread = threading.Thread(target=ask, args=["thread"])
+    thread.start()
+    thread.join()
+    async def run():
+        async with openai.AsyncOpenAI() as client:
+            await asyncio.gather(*(client.chat.completions.create(model="gpt-4o", messages=[{{"role": "user", "content": t}}]) for t in "ab"))
+    asyncio.run(run())
+    assert calls.tokens == sum(call.tokens for call in calls), calls
+    assert [call.source for call in calls] == ["live"] * 3
+ask("after")
+""")
+    records = _records(tmp_path / "calls.log")
+    assert sorted(record["prompt"] for record in records) == ["a", "b", "thread"]
+    assert {record["session_id"] for record in records} == {"s"}
+    assert not {"test_id", "wire"} & set(records[0])
+
+
+def test_of_nested_blocks_the_inner_one_has_the_call(application: RunApplication, tmp_path: Path) -> None:
+    application(f"""{ASKING}
+with pytest_llmlog.capture("outer.log") as outer:
+    ask("one")
+    with pytest_llmlog.capture("inner.log", wire=True) as inner:
+        ask("two")
+    ask("three")
+    assert (len(outer), len(inner)) == (2, 1)
+""")
+    assert [record["prompt"] for record in _records(tmp_path / "outer.log")] == ["one", "three"]
+    (inner,) = _records(tmp_path / "inner.log")
+    assert inner["wire"]["response"]["status"] == 200
+
+
+def test_the_sequence_keeps_the_newest(application: RunApplication, tmp_path: Path) -> None:
+    application(f"""{ASKING}
+with pytest_llmlog.capture("calls.log", keep=2) as calls:
+    for text in "abc":
+        ask(text)
+    assert [call.prompt for call in calls] == ["b", "c"]
+""")
+    assert len(_records(tmp_path / "calls.log")) == 3
+
+
+def test_a_log_that_becomes_unwritable_does_not_harm_the_program(application: RunApplication, tmp_path: Path) -> None:
+    printed = application(f"""{ASKING}
+import logging, resource
+logging.basicConfig(stream=sys.stdout, format="%(message)s")
+with pytest_llmlog.capture("calls.log"):
+    ask("first")
+    size = os.path.getsize("calls.log")
+    import signal
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 10, resource.RLIM_INFINITY))
+    assert ask("second").choices
+    assert ask("third").choices
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    ask("fourth")
+""")
+    assert printed.count("calls could not be logged") == 1
+    lines = (tmp_path / "calls.log").read_text(encoding="utf-8").splitlines()
+    good = [json.loads(line)["prompt"] for line in lines if line.endswith("}")]
+    assert good == ["first", "fourth"]
+
+
+def test_a_redaction_of_the_users_own_and_one_that_fails(application: RunApplication, tmp_path: Path) -> None:
+    application(f"""{ASKING}
+def mask(text):
+    return text.replace("Ada", "[name]")
+def broken(text):
+    raise RuntimeError("no")
+with pytest_llmlog.capture("masked.log", redact=mask):
+    ask("I am Ada")
+with pytest_llmlog.capture("broken.log", redact=broken):
+    assert ask("I am Ada").choices
+""")
+    assert "Ada" not in (tmp_path / "masked.log").read_text()
+    assert "[name]" in (tmp_path / "masked.log").read_text()
+    assert (tmp_path / "broken.log").read_text() == ""
+
+
+def test_long_records_are_truncated_and_odd_text_is_written(application: RunApplication, tmp_path: Path, server: StandIn) -> None:
+    body = '{"id":"c","object":"chat.completion","created":1,"model":"gpt-4o","choices":[{"index":0,"message":{"role":"assistant","content":"\\ud800 odd"},"finish_reason":"stop"}],"x":NaN}'
+    server.push(Reply(200, body))
+    application(f"""{ASKING}
+with pytest_llmlog.capture("calls.log"):
+    assert ask("odd").choices[0].message.content.endswith(" odd")
+    ask("long " * 100_000)
+""")
+    odd, long = _records(tmp_path / "calls.log")
+    assert odd["response"].endswith(" odd")
+    lines = (tmp_path / "calls.log").read_bytes().splitlines()
+    assert len(lines[1]) < 256 * 1024
+    assert long["truncated"]["prompt"] > 500_000
+    assert long["prompt"].startswith("long long")
+
+
+def test_an_application_under_test_keeps_its_own_log(suite: Suite) -> None:
+    suite.write(
+        test_it=f"{ASK}\nimport pytest_llmlog\ndef test_it(llmlog):\n    with pytest_llmlog.capture('own.log'):\n        ask('hi')\n    assert len(llmlog) == 1\n"
+    )
+    suite.run("--llmlog-mode=record").assert_outcomes(passed=1)
+    suite.replay_offline().assert_outcomes(passed=1)
+    assert [record["source"] for record in _records(suite.path / "own.log")] == ["live", "replay"]
+    assert len(suite.records()) == 2
+
+
+INERT = """
+import sys
+def test_it(request):
+    assert not [name for name in sys.modules if name.startswith("pytest_llmlog.") and name.split(".")[1] not in ("plugin", "options")]
+    assert not [name for name in ("msgspec", "jsonschema", "deepdiff", "genai_prices", "wrapt", "httpx", "httpx2", "openai") if name in sys.modules]
+"""
+
+
+def test_without_the_switch_the_plugin_is_inert(suite: Suite) -> None:
+    suite.write(test_it=INERT)
+    result = suite.pytester.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-p", "no:anyio", "--strict-markers")
+    result.assert_outcomes(passed=1)
+    assert not suite.log.parent.exists()
+    assert "llmlog:" not in result.stdout.str()
+
+
+def test_without_the_switch_the_fixture_skips_where_the_log_is_read(suite: Suite) -> None:
+    suite.write(
+        test_it=f"{ASK}\n@pytest.mark.llmlog\ndef test_it(llmlog):\n    with llmlog.context(prompt_template='t'):\n        assert ask('hi')\n    assert llmlog.tokens\n"
+    )
+    suite.run("--version")  # sets the environment
+    result = suite.pytester.runpytest_subprocess("-p", "no:cacheprovider", "-rs", "--strict-markers")
+    result.assert_outcomes(skipped=1)
+    result.stdout.fnmatch_lines(["*run it with --llmlog*"])
+
+
+@pytest.mark.parametrize("statement", ["import pytest_llmlog", "from pytest_llmlog import capture, context, render, Interaction, Usage, Calls"])
+def test_importing_the_package_imports_no_http_client_and_no_pytest(statement: str, application: RunApplication) -> None:
+    application(f"import sys\n{statement}\nassert not {{'httpx', 'httpx2', 'openai', 'pytest', '_pytest', 'deepdiff'}} & set(sys.modules)")
+    assert sys.version_info >= (3, 10)

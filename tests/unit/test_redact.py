@@ -1,0 +1,265 @@
+"""No credential passes, and nothing else is touched."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pytest_llmlog import redact
+from pytest_llmlog.redact import MASK, PLACEHOLDER_KEY, Redactor, clean_url, holds_key_shape
+
+A = "Ab3" * 40  # any letters and digits
+KEYS = {
+    "openai": "sk-" + A[:48],
+    "openai-project": "sk-proj-" + A[:20] + "_" + A[:20] + "-" + A[:8],
+    "anthropic": "sk-ant-api03-" + A[:60],
+    "session": "sess-" + A[:40],
+    "google": "AIza" + A[:35],
+    "aws": "AKIA" + "ABCD1234EFGH5678",
+    "aws-temporary": "ASIA" + "ABCD1234EFGH5678",
+    "github-personal": "ghp_" + A[:36],
+    "github-oauth": "gho_" + A[:36],
+    "github-user": "ghu_" + A[:36],
+    "github-server": "ghs_" + A[:36],
+    "github-refresh": "ghr_" + A[:36],
+    "github-fine": "github_pat_" + A[:22] + "_" + A[:59],
+    "slack-app": "xoxa-" + "123456789012-" + A[:12],
+    "slack-bot": "xoxb-" + "123456789012-" + A[:12],
+    "slack-user": "xoxp-" + "123456789012-" + A[:12],
+    "slack-refresh": "xoxr-" + "123456789012-" + A[:12],
+    "slack-legacy": "xoxs-" + "123456789012-" + A[:12],
+    "hugging-face": "hf_" + A[:34],
+    "groq": "gsk_" + A[:52],
+    "xai": "xai-" + A[:80],
+    "jwt": f"eyJ{A[:30]}.eyJ{A[:50]}.{A[:43]}",
+    "private-key": f"-----BEGIN RSA PRIVATE KEY-----\n{A}\n{A}\n-----END RSA PRIVATE KEY-----",
+    "private-key-bare": f"-----BEGIN PRIVATE KEY-----\n{A}\n-----END PRIVATE KEY-----",
+}
+by_name = pytest.mark.parametrize("key", list(KEYS.values()), ids=list(KEYS))
+
+
+def plain() -> Redactor:
+    return Redactor({})
+
+
+@by_name
+@pytest.mark.parametrize("around", ["{}", "key={}", '"{}"', "The key is {}, keep it.", "é{}é", "[{}]", "https://h/?k={}&b=1", "_{}"])
+def test_every_key_shape_is_masked(key: str, around: str) -> None:
+    assert plain().text(around.format(key)) == (around.format(MASK), 1)
+
+
+@by_name
+def test_every_key_shape_is_seen(key: str) -> None:
+    found = holds_key_shape(f"text {key} text")
+    assert found
+    assert key.startswith(found)
+    assert len(found) < len(key) / 2
+    assert holds_key_shape(f"text {MASK} text") is None
+
+
+@by_name
+def test_bytes_are_masked_among_what_is_no_text(key: str) -> None:
+    assert plain().bytes(b"\xff\xfe " + key.encode() + b" \x80") == (b"\xff\xfe " + MASK.encode() + b" \x80", 1)
+
+
+@pytest.mark.parametrize("key", [KEYS["openai"], KEYS["aws"], KEYS["private-key"]], ids=["openai", "aws", "private-key"])
+@pytest.mark.parametrize("before", ["\n", "\t", "é", "\\", '"'])
+@pytest.mark.parametrize("ascii", [True, False])
+def test_a_key_is_masked_inside_a_json_text(key: str, before: str, ascii: bool) -> None:
+    body = json.dumps({"content": f"my key:{before}{key}"}, ensure_ascii=ascii).encode()
+    clean, count = plain().bytes(body)
+    assert count == 1
+    assert json.loads(clean) == {"content": f"my key:{before}{MASK}"}
+
+
+@pytest.mark.parametrize("before", ["\n", "é"])
+def test_a_key_is_seen_inside_a_json_text(before: str) -> None:
+    assert holds_key_shape(json.dumps({"content": f"my key:{before}{KEYS['openai']}"})) is not None
+
+
+def test_several_keys_are_counted() -> None:
+    text = " ".join(KEYS.values())
+    assert plain().text(text) == (" ".join([MASK] * len(KEYS)), len(KEYS))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Forgot your password? Reset the token, keep the secret, and rotate the api_key.",
+        "password: hunter2, token = abc",
+        "risk-" + "a" * 40,
+        "task-force-and-many-other-words-with-hyphens",
+        "sk-short",
+        "AIza-too-short",
+        "the disk-usage-of-a-very-long-hyphenated-name",
+        "chatcmpl-" + A[:30],
+        "call_" + A[:24],
+        "eyJhbGci is how it begins",
+        PLACEHOLDER_KEY,
+        "-----BEGIN PUBLIC KEY-----\nabc\n-----END PUBLIC KEY-----",
+        "",
+    ],
+)
+def test_prose_is_untouched(text: str) -> None:
+    assert plain().text(text) == (text, 0)
+    assert holds_key_shape(text) is None
+
+
+def test_a_mask_is_not_masked_again() -> None:
+    redactor = Redactor({"MY_API_KEY": "s3cret-value", "OTHER_TOKEN": MASK, "THIRD_TOKEN": "[REDACTED]!"})
+    once, count = redactor.text(f"s3cret-value {KEYS['openai']} {KEYS['private-key']}")
+    assert count == 3
+    assert redactor.text(once) == (once, 0)
+
+
+@pytest.mark.parametrize("data", [b"\xff\xfe\x00", bytes(range(256)), b"\xed\xa0\x80", b"\xc3", b"RIFF\x00\x80WAVE"])
+def test_what_is_no_text_stays_byte_for_byte(data: bytes) -> None:
+    assert plain().bytes(data) == (data, 0)
+
+
+@pytest.mark.parametrize(
+    "name", ["OPENAI_API_KEY", "APIKEY", "azure_apikey", "HF_TOKEN", "MY_SECRET", "DB_PASSWORD", "GCP_CREDENTIALS", "X_CREDENTIAL", "AWS_SECRET_ID"]
+)
+def test_credentials_of_the_environment_are_masked(name: str) -> None:
+    assert Redactor({name: "v4lue-of-it"}).text("a v4lue-of-it b v4lue-of-it") == (f"a {MASK} b {MASK}", 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PATH", "v4lue-of-it"),
+        ("TOKENIZERS_PARALLELISM", "v4lue-of-it"),
+        ("SECRETARY", "v4lue-of-it"),
+        ("API_KEY", "short-1"),
+        ("API_KEY", "password"),
+        ("API_KEY", PLACEHOLDER_KEY),
+        ("API_KEY", ""),
+    ],
+)
+def test_other_variables_are_left_alone(name: str, value: str) -> None:
+    text = f"before {value} after"
+    assert Redactor({name: value}).text(text) == (text, 0)
+
+
+def test_a_credential_that_begins_like_another_is_masked_whole() -> None:
+    for number in range(40):  # a set has no order: one pair could come right by luck
+        short = f"s3cret-{number:04d}"
+        redactor = Redactor({"A_TOKEN": short, "B_TOKEN": f"{short}-and-more", "C_TOKEN": f"pre-{short}"})
+        assert redactor.text(f"x {short}-and-more y pre-{short} z")[0] == f"x {MASK} y {MASK} z"
+
+
+@pytest.mark.parametrize("secret", ['pa"ss-w0rd', "pa\\ss-w0rd", "pässwörd-1"])
+@pytest.mark.parametrize("ascii", [True, False])
+def test_a_credential_is_masked_as_json_writes_it(secret: str, ascii: bool) -> None:
+    body = json.dumps({"content": f"it is {secret}."}, ensure_ascii=ascii).encode()
+    clean, count = Redactor({"DB_PASSWORD": secret}).bytes(body)
+    assert count == 1
+    assert json.loads(clean) == {"content": f"it is {MASK}."}
+
+
+@pytest.mark.parametrize(
+    ("headers", "url"),
+    [
+        ({"authorization": "Bearer v4lue-of-it"}, "https://h/"),
+        ({"authorization": "bearer v4lue-of-it"}, "https://h/"),
+        ({"authorization": "Basic v4lue-of-it"}, "https://h/"),
+        ({"authorization": "v4lue-of-it"}, "https://h/"),
+        ({"api-key": "v4lue-of-it"}, "https://h/"),
+        ({"x-api-key": " v4lue-of-it "}, "https://h/"),
+        ({"x-goog-api-key": "v4lue-of-it"}, "https://h/"),
+        ({"proxy-authorization": "Basic v4lue-of-it"}, "https://h/"),
+        ({"cookie": "v4lue-of-it"}, "https://h/"),
+        ({}, "https://h/?key=v4lue-of-it"),
+        ({}, "https://h/?a=1&Access_Token=v4lue-of-it"),
+        ({}, "https://user:v4lue-of-it@h/"),
+    ],
+)
+def test_the_credentials_of_a_request_are_learned(headers: dict[str, str], url: str) -> None:
+    redactor = plain()
+    assert redactor.text("a v4lue-of-it b")[1] == 0
+    redactor.learn(headers, url)
+    redactor.learn(headers, url)
+    assert redactor.text("a v4lue-of-it b") == (f"a {MASK} b", 1)
+
+
+@pytest.mark.parametrize(
+    ("headers", "url"),
+    [({"user-agent": "v4lue-of-it"}, "https://h/"), ({}, "https://h/?q=v4lue-of-it"), ({"authorization": f"Bearer {PLACEHOLDER_KEY}"}, "https://h/")],
+)
+def test_what_is_no_credential_is_not_learned(headers: dict[str, str], url: str) -> None:
+    redactor = plain()
+    redactor.learn(headers, url)
+    text = f"a v4lue-of-it {PLACEHOLDER_KEY}"
+    assert redactor.text(text) == (text, 0)
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://h/v1", "https://h/v1"),
+        ("https://user:pass@h:8/v1", "https://h:8/v1"),
+        ("https://user@h/v1", "https://h/v1"),
+        ("https://user:p@ss@h/v1?a=1", "https://h/v1?a=1"),
+        ("https://h/v1?key=s&a=1", "https://h/v1?a=1"),
+        ("https://h/v1?key=s", "https://h/v1"),
+        ("https://h/v1?a=&KEY=s&b=2", "https://h/v1?a=&b=2"),
+        ("https://h/v1?a=x%20y&a=2&token=s", "https://h/v1?a=x%20y&a=2"),
+        ("https://h/v1?api-version=2024-10-21&api-key=s", "https://h/v1?api-version=2024-10-21"),
+        ("https://h/v1?monkey=1&tokens=2", "https://h/v1?monkey=1&tokens=2"),
+        ("https://h/@user?a=@", "https://h/@user?a=%40"),
+        ("http://[::1]:9/v1?sig=s", "http://[::1]:9/v1"),
+    ],
+)
+def test_a_url_loses_its_credentials(url: str, expected: str) -> None:
+    assert clean_url(url) == expected
+    assert clean_url(expected) == expected
+
+
+@pytest.mark.parametrize("name", sorted(redact.CREDENTIAL_QUERY))
+def test_every_credential_of_a_query_goes(name: str) -> None:
+    assert clean_url(f"https://h/?a=1&{name}=s3cret&{name.upper()}=s3cret") == "https://h/?a=1"
+
+
+@pytest.mark.parametrize("name", [*redact.CREDENTIAL_HEADERS, "set-cookie", "x-custom", "user-agent", "openai-organization"])
+def test_only_known_headers_are_kept(name: str) -> None:
+    headers = {name: "s", "content-type": "application/json"}
+    assert redact.request_headers(headers) == {"content-type": "application/json"}
+    assert redact.response_headers(headers) == {"content-type": "application/json"}
+
+
+@pytest.mark.parametrize("name", ["accept", "openai-beta", "anthropic-version", "x-stainless-retry-count"])
+def test_request_headers_that_are_kept(name: str) -> None:
+    assert redact.request_headers({name: "v"}) == {name: "v"}
+
+
+@pytest.mark.parametrize("name", ["x-request-id", "retry-after", "x-ratelimit-remaining-tokens", "anthropic-ratelimit-x", "x-ms-region", "date"])
+def test_response_headers_that_are_kept(name: str) -> None:
+    assert redact.response_headers({name: "v"}) == {name: "v"}
+
+
+def test_the_users_own_step_runs_last() -> None:
+    seen: list[str] = []
+
+    def own(text: str) -> str:
+        seen.append(text)
+        return text.replace("Smith", "N.N.")
+
+    redactor = Redactor({}, own)
+    assert redactor.text(f"Smith {KEYS['openai']}") == (f"N.N. {MASK}", 2)
+    assert redactor.text("nobody") == ("nobody", 0)
+    assert redactor.bytes(b"\xff Smith") == (b"\xff N.N.", 1)
+    assert seen[0] == f"Smith {MASK}"
+
+
+def test_the_users_own_error_reaches_the_caller() -> None:
+    def own(text: str) -> str:
+        raise RuntimeError("own")
+
+    with pytest.raises(RuntimeError, match="own"):
+        Redactor({}, own).text("x")
+
+
+def test_the_environment_of_the_process_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_API_KEY", "v4lue-of-it")
+    assert Redactor().text("v4lue-of-it") == (MASK, 1)
