@@ -63,8 +63,9 @@ def test_replay(llmlog):
         results.append((floors, replays, len(numbers)))
     assert len(llmlog) == N
     total = lambda which, kind: sum(entry[which][kind] for entry in results)
-    print(f"RESULT {N} {total(1, 0) / total(0, 0):.3f} {total(1, 1) / total(0, 1):.3f} "
-          f"{statistics.median(r[0] / f[0] for f, r, _ in results):.3f} {1e6 * total(0, 1) / N:.0f} {1e6 * total(1, 1) / N:.0f}")
+    print(f"\\nRATIO N={N} wall={total(1, 0) / total(0, 0):.3f} cpu={total(1, 1) / total(0, 1):.3f} "
+          f"median={statistics.median(r[0] / f[0] for f, r, _ in results):.3f} "
+          f"floor_us={1e6 * total(0, 1) / N:.0f} replay_us={1e6 * total(1, 1) / N:.0f}")
 """
 
 

@@ -11,7 +11,11 @@ from conftest import Suite
 
 CLIENT = """
 import asyncio, os, time
-import httpx2, openai, pytest
+import openai, pytest
+try:
+    import httpx2
+except ImportError:  # openai before 3 has httpx alone
+    import httpx as httpx2
 
 def create(client=None, **more):
     client = client or openai.OpenAI(max_retries=0, timeout=0.5)

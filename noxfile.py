@@ -1,0 +1,24 @@
+"""The suite on every Python and with every generation of the openai SDK: ``nox``; one of them: ``nox -s tests-3.12``."""
+
+from __future__ import annotations
+
+import nox
+
+nox.options.default_venv_backend = "venv"
+PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Run the whole suite with the newest SDK."""
+    session.install("-e", ".[dev]")
+    session.run("pytest", "-n2", *session.posargs)
+
+
+@nox.session(python=["3.10"])
+@nox.parametrize("openai", ["<2", ">=2,<3"], ids=["1.x", "2.x"])
+def sdk(session: nox.Session, openai: str) -> None:
+    """Run what meets the SDK with an older generation of it."""
+    session.install("-e", ".[dev]", f"openai{openai}")
+    session.run("pytest", "-n2", "tests/e2e", *session.posargs)
+
