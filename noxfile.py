@@ -21,4 +21,3 @@ def sdk(session: nox.Session, openai: str) -> None:
     """Run what meets the SDK with an older generation of it."""
     session.install("-e", ".[dev]", f"openai{openai}")
     session.run("pytest", "-n2", "tests/e2e", *session.posargs)
-

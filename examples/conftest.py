@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 
 import pytest
+
 from openai_standin import StandIn
 
 PLACEHOLDER = "llmlog-placeholder"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+
 from pytest_llmlog import Calls
 from triage import app
 

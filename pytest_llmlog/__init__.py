@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pytest_llmlog.api import capture, context, render
     from pytest_llmlog.calls import Calls
-    from pytest_llmlog.errors import ConfigError, GoldenError, LlmlogError, LogError, RefusedCall
+    from pytest_llmlog.errors import ConfigError, GoldenError, LlmlogError, LogError
     from pytest_llmlog.record import Interaction, Usage
 
 __version__ = "0.1.0"
@@ -19,7 +19,6 @@ _HOMES = {
     "Interaction": "record",
     "LlmlogError": "errors",
     "LogError": "errors",
-    "RefusedCall": "errors",
     "Usage": "record",
     "capture": "api",
     "context": "api",
@@ -28,7 +27,7 @@ _HOMES = {
 """Where each public name lives; imported when first asked for, because pytest imports this package in every run."""
 
 __all__ = [
-    "Calls", "ConfigError", "GoldenError", "Interaction", "LlmlogError", "LogError", "RefusedCall", "Usage", "capture", "context", "render",
+    "Calls", "ConfigError", "GoldenError", "Interaction", "LlmlogError", "LogError", "Usage", "capture", "context", "render",
 ]  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from itertools import zip_longest
 from typing import Any
 
 
@@ -18,8 +19,16 @@ def lines(old: str, new: str) -> list[str]:
 
 def _change(place: str, old: Any, new: Any) -> list[str]:
     if isinstance(old, str) and isinstance(new, str) and (len(old) > 60 or "\n" in old + new):
-        return [f"{place}:", *(f"  {line}" for line in lines(old, new) if not line.startswith("@@"))]
+        changed = [f"  {line}" for line in lines(old, new) if not line.startswith("@@")]
+        return [f"{place}:", *(changed or _line_ends(old, new))]
     return [f"{place}:", f"  - {_short(old)}", f"  + {_short(new)}"]
+
+
+def _line_ends(old: str, new: str) -> list[str]:
+    """The first line that differs, where only line ends do, so written that they can be seen."""
+    pairs = zip_longest(old.splitlines(keepends=True), new.splitlines(keepends=True), fillvalue="")
+    first, second = next((pair for pair in pairs if pair[0] != pair[1]), (old, new))
+    return [f"  - {first[-60:]!r}", f"  + {second[-60:]!r}"]
 
 
 def _place(path: str) -> str:

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+import re
+from itertools import islice
 from typing import Any
 
 import msgspec
+
+DEEPEST = 200
+"""Levels of nesting that are written; no API comes near."""
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 _encoder = msgspec.json.Encoder()
 
@@ -17,41 +23,35 @@ def plain(value: Any) -> Any:
     return msgspec.to_builtins(value, enc_hook=str)
 
 
-def clean(value: Any) -> Any:
-    """Make a value valid JSON: lone surrogates become U+FFFD, NaN and infinities null, keys texts."""
+def clean(value: Any, depth: int = 0) -> Any:
+    """Make a value valid JSON: lone surrogates become U+FFFD, NaN and infinities null, keys texts, and an end of depth."""
     if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode() if _has_surrogate(value) else value
+        return value if value.isascii() else _SURROGATE.sub("\ufffd", value)
     if isinstance(value, float):
         return value if math.isfinite(value) else None
+    if depth > DEEPEST:
+        return "…"
     if isinstance(value, dict):
-        return {clean(str(name)): clean(entry) for name, entry in value.items()}
+        return {clean(str(name)): clean(entry, depth + 1) for name, entry in value.items()}
     if isinstance(value, (list, tuple)):
-        return [clean(entry) for entry in value]
-    return value
-
-
-def _has_surrogate(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return True
-    return False
+        return [clean(entry, depth + 1) for entry in value]
+    return value if isinstance(value, (int, type(None))) else str(value)
 
 
 def line(record: dict[str, Any]) -> bytes:
     """One JSON object with its newline."""
     try:
         return _encoder.encode(record) + b"\n"
-    except (UnicodeEncodeError, TypeError, ValueError):
-        return _encoder.encode(clean(plain(record))) + b"\n"
+    except (UnicodeEncodeError, TypeError, ValueError, RecursionError):
+        return _encoder.encode(clean(record)) + b"\n"
 
 
 def _cut(value: Any, size: int) -> Any:
-    """Shorten every text inside a value to so many characters, and every list to so many entries."""
+    """Shorten every text inside a value to so many characters, every list and object to so many entries."""
     if isinstance(value, str) and len(value) > size:
         return f"{value[:size]}… [{len(value) - size} more characters]"
     if isinstance(value, dict):
-        return {name: _cut(entry, size) for name, entry in value.items()}
+        return {name[: max(size, 20)]: _cut(entry, size) for name, entry in islice(value.items(), size)}
     if isinstance(value, (list, tuple)):
         return [_cut(entry, size) for entry in value[:size]]
     return value
@@ -63,13 +63,6 @@ CUTTABLE = (
 """Fields that can be long, those first that other fields repeat."""
 
 
-def _sizes(limit: int) -> Iterator[int]:
-    size = max(limit // 4, 64)
-    while size > 16:
-        yield size
-        size //= 4
-
-
 def shortened(record: dict[str, Any], limit: int) -> dict[str, Any]:
     """Cut long fields until the line fits the limit in bytes; ``truncated`` tells each field's original size.
 
@@ -77,18 +70,17 @@ def shortened(record: dict[str, Any], limit: int) -> dict[str, Any]:
     """
     sizes = {name: len(line(record[name])) - 1 for name in CUTTABLE if record.get(name)}
     truncated: dict[str, int] = {}
-    result = record
-    for size in _sizes(limit):
-        for name in sorted(sizes, key=lambda name: (name != "wire", -sizes[name])):
-            if len(line(result)) <= limit:
-                return result
-            if sizes[name] <= size:
-                continue
-            truncated[name] = sizes[name]
-            result = {**result, name: _cut(record[name], size), "truncated": truncated}
-            if name == "wire":
-                del result[name]
-                del sizes[name]
+    result = dict(record)
+    if "wire" in sizes and len(line(result)) > limit:
+        truncated["wire"] = sizes.pop("wire")
+        result = {name: entry for name, entry in record.items() if name != "wire"} | {"truncated": truncated}
+    size = limit
+    while (size := size // 4) and len(line(result)) > limit:
+        for name in sorted(sizes, key=lambda name: -sizes[name]):
+            cut = _cut(record[name], size)
+            if cut != record[name] and len(line(result)) > limit:
+                truncated[name] = sizes[name]
+                result |= {name: cut, "truncated": truncated}
     return result
 
 

@@ -3,15 +3,14 @@
 LlmlogError
 ├── ConfigError      an option, ini value or argument that cannot be used
 ├── GoldenError      a golden that cannot be read or written
-├── LogError         a log that cannot be opened
-└── RefusedCall      a call that must not reach the network, where pytest is not there to fail the test
+└── LogError         a log that cannot be opened
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["ConfigError", "GoldenError", "LlmlogError", "LogError", "RefusedCall"]
+__all__ = ["ConfigError", "GoldenError", "LlmlogError", "LogError"]
 
 
 class LlmlogError(Exception):
@@ -48,7 +47,3 @@ class LogError(LlmlogError):
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(f"{path}: cannot write the log: {reason}\n  fix: make the folder writable or name another file")
         self.path, self.reason = path, reason
-
-
-class RefusedCall(LlmlogError):
-    """A call that must not reach the network, outside of pytest."""

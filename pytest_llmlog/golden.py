@@ -24,6 +24,8 @@ GOLDEN_VERSION = 1
 NAME_LIMIT = 120
 """Longest file name made from a test's name, in characters, before its suffix."""
 
+_DEVICE = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)", re.IGNORECASE)
+
 RERECORD = "record it again with --llmlog-mode=record, or restore it from version control"
 
 
@@ -39,11 +41,13 @@ class Golden(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True
 def safe_name(name: str) -> str:
     """Make a file name that every file system takes; a short hash tells apart what became alike.
 
-    Upper case inside a parametrised id counts as changed, because some file systems do not tell it from lower case.
+    Upper case inside a parametrised id counts as changed, because some file systems do not tell it from lower case; and so
+    does a name that means a device on Windows, whatever stands behind its dot.
     """
     safe = re.sub(r"[^A-Za-z0-9._\[\]-]", "-", name)[:NAME_LIMIT]
     id = name.partition("[")[2]
-    return safe if safe == name and id == id.lower() else f"{safe}-{matching.digest(name.encode())[:8]}"
+    kept = safe == name and id == id.lower() and not _DEVICE.match(name)
+    return safe if kept else f"{safe.replace('.', '-') if _DEVICE.match(name) else safe}-{matching.digest(name.encode())[:8]}"
 
 
 class _Head(Struct, frozen=True, forbid_unknown_fields=True):
@@ -116,7 +120,7 @@ def save(path: Path, golden: Golden) -> None:
     Raises:
         GoldenError: something shaped like a credential is left in it, or it cannot be written.
     """
-    text = encode.golden_bytes(golden)
+    text = encode.golden_bytes({"interactions": [], **encode.plain(golden)} if not golden.interactions else golden)
     if shape := holds_key_shape(text.decode()):
         raise GoldenError(path, "$", f"not saved: it holds what looks like a credential ({shape}…)", "mask it with llmlog_redact")
     try:
@@ -164,7 +168,7 @@ def _sent_bytes(body: _AskedBody | None) -> bytes:
 class ReplayQueue:
     """A golden's interactions by their requests; equal requests give their interactions in recorded order, each once.
 
-    The file is read once; an interaction is parsed, and held against the schema, when it is asked for: a fresh dict each. Requests are looked up byte for byte first,
+    The file is read once; an interaction is parsed when it is asked for, a fresh dict each, for the caller to validate. Requests are looked up byte for byte first,
     because most SDKs write the same request the same way, and only then by the replay key. Taking one is safe from any
     thread and costs the same however many there are.
 
@@ -206,10 +210,15 @@ class ReplayQueue:
         return wire.StoredRequest(_read_whole_asked.decode(self._interactions[index]).wire.request)
 
     def _record(self, index: int) -> dict[str, Any]:
-        record: dict[str, Any] = msgspec.json.decode(self._interactions[index])
-        if not validation.is_valid(record):
-            raise _invalid(self._path, self._text, ValueError(f"interaction {index} is invalid"))
+        try:
+            record: dict[str, Any] = msgspec.json.decode(self._interactions[index])
+        except ValueError as exc:
+            raise self.invalid(exc) from exc
         return record
+
+    def invalid(self, error: Exception) -> GoldenError:
+        """The error to raise when a record turns out not to hold to the schema, or cannot be replayed."""
+        return _invalid(self._path, self._text, error)
 
     def _take(self, queues: dict[str, deque[int]], key: str) -> dict[str, Any] | None:
         """The first of a queue that nobody has taken, by this way or the other."""
@@ -243,7 +252,10 @@ class ReplayQueue:
     def unplayed(self, *, teardown: bool) -> list[dict[str, Any]]:
         """Interactions not taken yet, in order; those of the teardown only when it is over."""
         end = len(self) - (0 if teardown else self._in_teardown)
-        return [self._record(index) for index in sorted(self._left) if index < end]
+        left = [self._record(index) for index in sorted(self._left) if index < end]
+        if not all(map(validation.is_valid, left)):
+            raise self.invalid(ValueError("an interaction is invalid"))
+        return left
 
     def nearest(self, request: Request) -> Request | None:
         """The recorded request most like this one, those not yet played before the others."""

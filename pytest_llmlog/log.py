@@ -83,8 +83,8 @@ class LogWriter:
         """
         with self._lock:
             if self._rotated():
-                os.close(self._descriptor)
-                self._descriptor = self._open()
+                old, self._descriptor = self._descriptor, self._open()
+                os.close(old)
             self._append(b"\n" + line if self._torn else line)
             if self._fsync == "always" or (failure and self._fsync == "failure"):
                 os.fsync(self._descriptor)
@@ -128,7 +128,7 @@ def _read_lines(file: BinaryIO) -> Iterator[tuple[int, bytes, bool]]:
         start, cut = offset, False
         offset += len(line)
         while not line.endswith(b"\n") and (more := file.readline(READ_LIMIT)):
-            cut = True
+            cut = cut or more not in (b"\n", b"\r\n")
             offset += len(more)
             if more.endswith(b"\n"):
                 break
@@ -157,9 +157,8 @@ def _salvage(number: int, offset: int, text: bytes) -> Iterator[Line]:
 def read(file: BinaryIO) -> Iterator[Line]:
     """Read a log past its faults, line by line in flat memory; empty lines are passed over."""
     for number, (offset, raw, cut) in enumerate(_read_lines(file), start=1):
-        text = raw.strip()
-        if offset == 0 and text.startswith(b"\xef\xbb\xbf"):
-            text = text[3:]
+        text = raw.removeprefix(b"\xef\xbb\xbf").strip() if offset == 0 else raw.strip()
+        offset += raw.find(text)
         if not text:
             continue
         if cut:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from types import EllipsisType
 from typing import Any
 
 import msgspec
@@ -16,8 +18,8 @@ from pytest_llmlog.traffic import UNPARSED, Request
 _sorted = msgspec.json.Encoder(order="sorted")
 _BOUNDARY = re.compile(r'boundary="?([^";]+)"?')
 
-Path = tuple[str | int, ...]
-"""A place inside a JSON value; ``*`` stands for every entry."""
+Path = tuple[str | int | EllipsisType, ...]
+"""A place inside a JSON value; ``...`` stands for every entry."""
 
 
 def digest(data: bytes) -> str:
@@ -27,10 +29,10 @@ def digest(data: bytes) -> str:
 
 def digest_json(value: Any) -> str:
     """Hash a JSON value whatever the order of its keys."""
-    return digest(_sorted.encode(value))
+    return digest(_sorted_json(value))
 
 
-_STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\*|'[^']*'|\"[^\"]*\")\]")
+_STEP = re.compile(r"\.([^.\[\]]+)|\[(?:(\d+|\*)|('[^']*'|\"[^\"]*\"))\]")
 
 
 def parse_path(text: str) -> Path:
@@ -39,45 +41,48 @@ def parse_path(text: str) -> Path:
     Raises:
         ConfigError: it is not such a path.
     """
-    steps, position = [], 1
+    steps: list[str | int | EllipsisType] = []
+    position = 1
     while position < len(text) and (match := _STEP.match(text, position)):
-        name, index = match.groups()
-        steps.append(name if name is not None else int(index) if index.isdigit() else index.strip("'\""))
+        name, index, quoted = match.groups()
+        steps.append(quoted[1:-1] if quoted else ... if "*" in (name, index) else name or int(index))
         position = match.end()
     if not text.startswith("$") or position != len(text) or not steps:
         raise ConfigError(f"llmlog_ignore: {text!r} is not a JSON path; write it like $.metadata.trace or $.messages[*].name")
     return tuple(steps)
 
 
-def without(value: Any, paths: Iterable[Path]) -> Any:
+def without(value: Any, paths: Sequence[Path]) -> Any:
     """Return the JSON value without what stands at the paths; the value itself is not changed."""
-    for path in paths:
-        value = _without(value, path)
-    return value
-
-
-def _without(value: Any, path: Path) -> Any:
-    step, rest = path[0], path[1:]
     if isinstance(value, dict):
-        chosen = set(value) if step == "*" else {step}
-        if not rest:
-            return {name: entry for name, entry in value.items() if name not in chosen}
-        return {name: _without(entry, rest) if name in chosen else entry for name, entry in value.items()}
-    if isinstance(value, list) and (step == "*" or isinstance(step, int)):
-        if not rest:
-            return [entry for index, entry in enumerate(value) if step not in ("*", index)]
-        return [_without(entry, rest) if step in ("*", index) else entry for index, entry in enumerate(value)]
+        entries = ((name, entry, _below(paths, name)) for name, entry in value.items())
+        return {name: without(entry, below) for name, entry, below in entries if () not in below}
+    if isinstance(value, list):
+        numbered = ((entry, _below(paths, index)) for index, entry in enumerate(value))
+        return [without(entry, below) for entry, below in numbered if () not in below]
     return value
+
+
+def _below(paths: Sequence[Path], step: str | int) -> list[Path]:
+    """What is left of the paths that go through a name or index."""
+    return [path[1:] for path in paths if path and path[0] in (step, ...)]
 
 
 def _plain_query(request: Request) -> list[list[str]]:
     return sorted([name, value] for name, value in request.query if name.lower() not in CREDENTIAL_QUERY)
 
 
+def _sorted_json(value: Any) -> bytes:
+    try:
+        return _sorted.encode(value)
+    except UnicodeEncodeError:  # a lone surrogate, which JSON can spell and UTF-8 cannot
+        return json.dumps(value, sort_keys=True).encode()
+
+
 def canonical_body(request: Request, ignore: Sequence[Path] = ()) -> bytes:
     """JSON with sorted keys and without ignored paths, multipart with a fixed boundary, anything else as it is."""
     if (value := request.json) is not UNPARSED:
-        return _sorted.encode(without(value, ignore) if ignore else value)
+        return _sorted_json(without(value, ignore) if ignore else value)
     if match := _BOUNDARY.search(request.headers.get("content-type", "")):
         return request.body.replace(match[1].encode(), b"boundary")
     return request.body
@@ -105,7 +110,7 @@ def comparable(request: Request, ignore: Sequence[Path] = ()) -> dict[str, Any]:
     """What the key is made of, as one JSON value that can be compared field by field."""
     value = request.json
     body = without(value, ignore) if value is not UNPARSED else canonical_body(request).decode("utf-8", "replace")
-    return {"method": request.method, "host": request.host, "path": request.path, "query": dict(request.query), "body": body}
+    return {"method": request.method, "host": request.host, "path": request.path, "query": _plain_query(request), "body": body}
 
 
 def leaves(value: Any, place: str = "") -> set[tuple[str, str]]:

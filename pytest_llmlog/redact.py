@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -24,6 +25,9 @@ RESPONSE_HEADERS = frozenset(
 RESPONSE_HEADER_PREFIXES = ("x-ratelimit-", "anthropic-ratelimit-", "x-amzn-bedrock-", "x-ms-")
 
 CREDENTIAL_HEADERS = ("authorization", "api-key", "x-api-key", "x-goog-api-key", "proxy-authorization", "cookie")
+AUTHORIZATION_HEADERS = ("authorization", "proxy-authorization")
+"""Headers in which a scheme stands before the credential: ``Bearer KEY``."""
+
 CREDENTIAL_QUERY = frozenset(
     {
         "key", "api_key", "api-key", "apikey", "access_token", "token", "sig", "signature", "subscription-key",
@@ -50,7 +54,10 @@ KEY_SHAPES: tuple[tuple[str, str], ...] = (
 )
 """(text that any such key holds, pattern): the first is looked for because that costs next to nothing."""
 
-_SHAPES = tuple((marker, re.compile(rf"(?<![A-Za-z0-9]){pattern}", re.DOTALL)) for marker, pattern in KEY_SHAPES)
+_BEFORE = r"(?:(?<![A-Za-z0-9])|(?<=\\[bfnrt])|(?<=\\u[0-9a-fA-F]{4}))"
+"""What may stand before a key: no letter or digit, unless it belongs to a JSON escape."""
+
+_SHAPES = tuple((marker, re.compile(_BEFORE + pattern, re.DOTALL)) for marker, pattern in KEY_SHAPES)
 
 
 def is_credential(value: str) -> bool:
@@ -63,11 +70,16 @@ def environment_credentials(environ: Mapping[str, str]) -> set[str]:
     return {value for name, value in environ.items() if _CREDENTIAL_NAME.search(name) and is_credential(value)}
 
 
+def spellings(value: str) -> set[str]:
+    """How a credential may stand in JSON and in URLs."""
+    return {value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], quote(value, safe="")}
+
+
 def request_credentials(headers: Mapping[str, str], url: str) -> Iterable[str]:
     """The credentials a request carries, in headers, query or ``user:password@``."""
     for name in CREDENTIAL_HEADERS:
         value = headers.get(name, "")
-        yield value.removeprefix("Bearer ").removeprefix("Basic ").strip()
+        yield value.strip().partition(" ")[2].strip() if name in AUTHORIZATION_HEADERS and " " in value.strip() else value.strip()
     parts = urlsplit(url)
     yield from (value for name, value in parse_qsl(parts.query) if name.lower() in CREDENTIAL_QUERY)
     yield parts.password or ""
@@ -111,14 +123,20 @@ class Redactor:
     """
 
     def __init__(self, environ: Mapping[str, str] | None = None, custom: Callable[[str], str] | None = None) -> None:
-        self._credentials = environment_credentials(os.environ if environ is None else environ)
+        self._credentials: tuple[str, ...] = ()
         self._custom = custom
+        self._remember(environment_credentials(os.environ if environ is None else environ))
+
+    def _remember(self, values: Iterable[str]) -> None:
+        """Keep the longest first, because one credential can be a part of another."""
+        new = {spelling for value in values for spelling in spellings(value)}
+        self._credentials = tuple(sorted(new.union(self._credentials), key=lambda value: (-len(value), value)))
 
     def learn(self, headers: Mapping[str, str], url: str) -> None:
         """Remember the credentials of a request."""
-        for value in request_credentials(headers, url):
-            if value not in self._credentials and is_credential(value):
-                self._credentials.add(value)
+        new = [value for value in request_credentials(headers, url) if is_credential(value) and value not in self._credentials]
+        if new:
+            self._remember(new)
 
     def text(self, text: str) -> tuple[str, int]:
         """Return the text without credentials and how many were replaced."""
@@ -132,14 +150,18 @@ class Redactor:
     def without_credentials(self, text: str) -> tuple[str, int]:
         """The same without the user's own step, which may fail."""
         count = 0
-        for credential in tuple(self._credentials):
+        for credential in self._credentials:
             if credential in text:
                 count += text.count(credential)
                 text = text.replace(credential, MASK)
-        for marker, pattern in _SHAPES:
-            if marker in text:
-                text, replaced = pattern.subn(MASK, text)
-                count += replaced
+        found = -1
+        while found:  # a key that stood right behind another is seen only when that one is gone
+            found = 0
+            for marker, pattern in _SHAPES:
+                if marker in text:
+                    text, replaced = pattern.subn(MASK, text)
+                    found += replaced
+            count += found
         return text, count
 
     def bytes(self, data: bytes) -> tuple[bytes, int]:

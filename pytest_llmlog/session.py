@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from pytest_llmlog import git, golden, intercept, judge, matching, pricing, providers, redact, templates, validation
 from pytest_llmlog.calls import Calls
@@ -28,6 +29,9 @@ SCOPE = pytest.StashKey[Scope]()
 ENTERED = pytest.StashKey[ExitStack]()
 PASSED = pytest.StashKey[bool]()
 RESULT = pytest.StashKey[TestResult]()
+
+OUTSIDE = "outside of tests"
+"""Stands for the test of calls that were made while modules were imported."""
 
 
 def _refuse(text: str) -> NoReturn:
@@ -208,16 +212,19 @@ class Session:
     def pytest_testnodedown(self, node: Any) -> None:
         sent = getattr(node, "workeroutput", {}).get("llmlog")
         if sent:
-            self._results += msgspec.convert(sent["fixtures"], list[TestResult])
+            self._results += msgspec.convert(sent["others"], list[TestResult])
             self._faults += [fault for fault in sent["faults"] if fault not in self._faults]
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self) -> None:
+        outside = judge.finish(self._run_scope, passed=False, unplayed="ignore")
+        if outside.live or outside.replayed:
+            self._results.append(replace(outside, test_id=OUTSIDE))
         output = getattr(self._config, "workeroutput", None)
         if output is not None:
-            # Tests went with their own reports; these have none.
-            fixtures = [result for result in self._results if "::fixture " in result.test_id]
-            output["llmlog"] = {"fixtures": msgspec.to_builtins(fixtures), "faults": self._faults}
+            # Tests went with their own reports; fixtures and what was called outside of tests have none.
+            others = [result for result in self._results if result.test_id == OUTSIDE or "::fixture " in result.test_id]
+            output["llmlog"] = {"others": msgspec.to_builtins(others), "faults": self._faults}
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         result = RunResult(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import string
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
@@ -37,50 +38,65 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
 
 
+_PLAIN_FIELD = re.compile(r"\{([A-Za-z_]\w*)\}")
+_FIELD_NAME = re.compile(r"\d*|[A-Za-z_]\w*(?:\.\w+|\[[^\[\]]+\])*")
+
+
+def _pieces(text: str) -> list[tuple[str, str | None]]:
+    """Cut a template into (literal text, field behind it).
+
+    A text with braces that are not ``str.format``'s, such as JSON, is taken as it stands but for its ``{name}`` fields.
+    """
+    try:
+        parsed = list(string.Formatter().parse(text))
+        if all(name is None or (_FIELD_NAME.fullmatch(name) and how in (None, "r", "s", "a")) for _, name, _, how in parsed):
+            return [(literal, name) for literal, name, _, _ in parsed]
+    except ValueError:
+        pass
+    parts = _PLAIN_FIELD.split(text)
+    return [(parts[index], parts[index + 1] if index + 1 < len(parts) else None) for index in range(0, len(parts), 2)]
+
+
 class Template:
-    """A named text with ``str.format`` fields; a text that is no format string has none and matches itself."""
+    """A named text with ``str.format`` fields; one without fields matches itself."""
 
     def __init__(self, name: str, text: str) -> None:
         self.name, self.text, self.hash = name, text.strip(), digest(text.strip().encode())
-
-    @cached_property
-    def literals(self) -> list[str]:
-        """The texts between the fields."""
-        try:
-            pieces = list(string.Formatter().parse(self.text))
-        except ValueError:
-            return [self.text]
-        self.__dict__["fields"] = sum(field is not None for _, field, _, _ in pieces)
-        return [literal for literal, _, _, _ in pieces if literal]
-
-    @cached_property
-    def fields(self) -> int:
-        """How many fields the text has."""
-        self.literals  # noqa: B018 - reading the text counts the fields
-        return int(self.__dict__.get("fields", 0))
+        self._pieces = _pieces(self.text)
 
     @property
     def weight(self) -> int:
         """Length of the literal text: of two templates that match, the heavier says more."""
-        return sum(len(literal.strip()) for literal in self.literals)
+        return sum(len(literal.strip()) for literal, _ in self._pieces)
 
     @cached_property
-    def _parser(self) -> Any:
-        import parse
+    def _fields(self) -> dict[str, str]:
+        """The fields' names in order, each with the name of its group in the pattern."""
+        names = [name for _, name in self._pieces if name is not None]
+        numbered = [name or str(names[:index].count("")) for index, name in enumerate(names)]
+        return {name: f"field{index}" for index, name in enumerate(dict.fromkeys(numbered))}
 
-        return parse.compile(self.text, case_sensitive=True)
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        """The inverse of ``str.format``: each field the shortest text that fits, a repeated one the same text."""
+        pattern, seen, unnamed = "", set(), 0
+        for literal, name in self._pieces:
+            pattern += re.escape(literal)
+            if name is None:
+                continue
+            if not name:
+                name, unnamed = str(unnamed), unnamed + 1
+            group = self._fields[name]
+            pattern += f"(?P={group})" if name in seen else f"(?P<{group}>.*?)"
+            seen.add(name)
+        return re.compile(pattern, re.DOTALL)
 
     def match(self, prompt: str) -> Match | None:
         """Return the variables that make this prompt from the template, or None."""
-        if not self.fields:
-            return Match(self.name, self.hash, {}) if prompt == "".join(self.literals) else None
-        if not all(literal.strip() in prompt for literal in self.literals):
+        if not all(literal.strip() in prompt for literal, _ in self._pieces):
             return None  # spares the regular expression
-        found = self._parser.parse(prompt)
-        if found is None:
-            return None
-        fixed = {str(index): value for index, value in enumerate(found.fixed)}
-        return Match(self.name, self.hash, {**fixed, **found.named})
+        found = self._pattern.fullmatch(prompt)
+        return Match(self.name, self.hash, {name: found[group] for name, group in self._fields.items()}) if found else None
 
 
 class Templates:

@@ -92,9 +92,17 @@ def _as_json(body: bytes) -> Body | None:
     try:
         text = body.decode()
         value = msgspec.json.decode(body)
-        return Body(json=value, layout=_layout(value, text))
+        layout = _layout(value, text)
+        if layout is UNSET:
+            json.loads(text, object_pairs_hook=_unrepeated)
+        return Body(json=value, layout=layout)
     except (ValueError, RecursionError):
         return None
+
+
+def _unrepeated(pairs: list[tuple[str, Any]]) -> None:
+    if len(dict(pairs)) != len(pairs):
+        raise ValueError("a key is repeated")
 
 
 def dump_body(body: bytes, content_type: str) -> Body | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from openai_standin import StandIn
 
 EXAMPLES = Path(__file__).parent.parent / "examples"

@@ -6,9 +6,10 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import click
+import msgspec
 from msgspec import Struct
 
 from pytest_llmlog import log, validation
@@ -40,31 +41,32 @@ def _check_log(name: str, file: BinaryIO) -> Iterator[Finding | None]:
                 yield Finding(name, line.number, line.offset, fault.place, fault.reason)
 
 
-def _check_golden(name: str, value: Any) -> Iterator[Finding | None]:
-    found = validation.faults(value, "golden")
+def _check_golden(name: str, text: bytes) -> Iterator[Finding | None]:
+    try:
+        found = validation.faults(msgspec.json.decode(text), "golden")
+    except (ValueError, RecursionError) as exc:
+        found = [validation.Fault("$", f"damaged, not JSON: {exc}")]
     yield from (Finding(name, None, None, fault.place, fault.reason) for fault in found)
     if not found:
         yield None
 
 
-def _golden(path: Path) -> Any:
-    """The file's value if it is one JSON object that calls itself a golden, else None."""
-    with path.open("rb") as file:
-        if b"golden_version" not in file.read(200):
-            return None
+def _is_golden(text: bytes) -> bool:
+    """Tell a golden, whole or damaged, from a log that is called .json: a log's first line is a record."""
+    first = text.lstrip().partition(b"\n")[0]
     try:
-        return json.loads(path.read_bytes())
-    except ValueError:
-        return None
+        record = msgspec.json.decode(first)
+    except (ValueError, RecursionError):
+        return True
+    return not isinstance(record, dict) or "interactions" in record or "golden_version" in record
 
 
 def _check(name: str) -> Iterator[Finding | None]:
     if name == "-":
         yield from _check_log("<stdin>", sys.stdin.buffer)
         return
-    golden = _golden(Path(name)) if name.endswith((".json", ".new")) else None
-    if golden is not None:
-        yield from _check_golden(name, golden)
+    if name.endswith((".json", ".json.new")) and _is_golden(text := Path(name).read_bytes()):
+        yield from _check_golden(name, text)
         return
     with open(name, "rb") as file:
         yield from _check_log(name, file)

@@ -12,18 +12,20 @@ class _Deflate:
     """``deflate`` is zlib-wrapped by RFC 9110, and raw from some servers."""
 
     def __init__(self) -> None:
-        self._first = True
+        self._head = b""
         self._decoder = zlib.decompressobj()
 
     def __call__(self, data: bytes) -> bytes:
-        first, self._first = self._first, False
+        if len(self._head) >= 2:
+            return self._decoder.decompress(data)
+        self._head += data
+        if len(self._head) < 2:  # the two bytes of zlib's header decide
+            return b""
         try:
-            return self._decoder.decompress(data)
+            return self._decoder.decompress(self._head)
         except zlib.error:
-            if not first:
-                raise
             self._decoder = zlib.decompressobj(-zlib.MAX_WBITS)
-            return self._decoder.decompress(data)
+            return self._decoder.decompress(self._head)
 
 
 def _brotli() -> Step:

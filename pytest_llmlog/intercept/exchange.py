@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from pytest_llmlog import clock, encode, matching, redact, wire
+from pytest_llmlog import clock, encode, matching, redact, validation, wire
 from pytest_llmlog.errors import GoldenError
-from pytest_llmlog.golden import RERECORD, ReplayQueue
+from pytest_llmlog.golden import ReplayQueue
 from pytest_llmlog.intercept import decoding, interactions, scope
 from pytest_llmlog.intercept.explain import explain_miss, explain_missing_key, explain_stream_end
 from pytest_llmlog.intercept.scope import Scope
@@ -153,19 +152,19 @@ def begin(request: Request, endpoint: Endpoint, scopes: Sequence[Scope]) -> Repl
     try:
         queue = owner.queue if owner.replays else None
         if queue is not None and (recorded := queue.take_exact(request)) is not None:
-            return _replay(recorded, request, endpoint, scopes, queue)
+            return _replay(queue, recorded, request, endpoint, scopes)
         if not endpoint.known and not endpoint.reader.accepts(request):
             return None
         if owner.replays:
-            return _replay(_recorded(request, owner, queue), request, endpoint, scopes, queue)
-        if not _lacks_key(request):
+            return _replay(*_recorded(request, owner, queue), request, endpoint, scopes)
+        if not (owner.may_refuse and _lacks_key(request)):
             clean, redacted = _clean(request, owner.recorder.redactor)
             return LiveCall(clean, endpoint, scopes, matching.key(clean, owner.recorder.ignore), redacted)
     except GoldenError as exc:
         owner.refuse("golden", str(exc))
     except Exception as exc:
         owner.recorder.fault("a call could not be captured", exc)
-        if owner.mode in ("live", "record"):
+        if not owner.replays:
             return None
         owner.refuse("refused", f"llmlog: the request could not be matched: {type(exc).__name__}: {exc}")
     owner.refuse("refused", explain_missing_key(request, owner))
@@ -180,27 +179,29 @@ def _clean(request: Request, redactor: redact.Redactor) -> tuple[Request, int]:
     return Request(request.method, url, redact.request_headers(request.headers), body), count + in_url
 
 
-def _recorded(request: Request, owner: Scope, queue: ReplayQueue | None) -> dict[str, Any]:
+def _recorded(request: Request, owner: Scope, queue: ReplayQueue | None) -> tuple[ReplayQueue, dict[str, Any]]:
     """Look the request up by its replay key, as it was written: without credentials."""
     clean, _ = _clean(request, owner.recorder.redactor)
     found = queue.take(matching.key(clean, owner.recorder.ignore)) if queue else None
-    return found or owner.refuse("refused", explain_miss(clean, owner, queue))
+    if queue is None or found is None:
+        owner.refuse("refused", explain_miss(clean, owner, queue))
+    return queue, found
 
 
 def _replay(
-    recorded: dict[str, Any], request: Request, endpoint: Endpoint, scopes: Sequence[Scope], queue: ReplayQueue | None
+    queue: ReplayQueue, recorded: dict[str, Any], request: Request, endpoint: Endpoint, scopes: Sequence[Scope]
 ) -> ReplayedCall:
     owner = scopes[0]
     try:
-        call = ReplayedCall(
-            recorded, owner, retried=_is_retried(recorded) and queue is not None and queue.more(recorded["request_hash"])
-        )
-    except ValueError as exc:
-        raise GoldenError(Path(owner.golden_name), "$", f"a recorded body cannot be read: {exc}", RERECORD) from exc
-    record = interactions.replayed(recorded, endpoint, owner, request, clock.timestamp())
+        call = ReplayedCall(recorded, owner, retried=_is_retried(recorded) and queue.more(recorded["request_hash"]))
+        record = interactions.replayed(recorded, endpoint, owner, request, clock.timestamp())
+    except (ValueError, KeyError) as exc:
+        raise queue.invalid(exc) from exc
+    if not validation.is_valid(record):
+        raise queue.invalid(ValueError("an interaction is invalid"))
     for each in scopes[1:]:
-        each.add(dict(record))
-    owner.add(record)
+        each.add(dict(record), valid=True)
+    owner.add(record, valid=True)
     return call
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from pytest_llmlog import encode, matching, validation
-from pytest_llmlog.errors import RefusedCall
 from pytest_llmlog.golden import ReplayQueue
 from pytest_llmlog.log import LINE_LIMIT, LogWriter
 from pytest_llmlog.record import Interaction, Violation
@@ -65,14 +64,14 @@ class Recorder:
             self._reported.add(text)
             self._report(self.redactor.without_credentials(text)[0])
 
-    def line(self, record: dict[str, Any]) -> tuple[bytes, bytes]:
+    def line(self, record: dict[str, Any], *, valid: bool) -> tuple[bytes, bytes]:
         """Return a record's whole line, and the line for the log: valid, within the size limit, without credentials.
 
         The second is empty when there is none to write, which is reported.
         """
         whole = encode.line(record)
         try:
-            whole = self._checked(record, whole)
+            whole = whole if valid else self._checked(record, whole)
             return whole, whole if len(whole) <= self.line_limit else self._shortened(record)
         except Exception as exc:
             self.fault("a call could not be logged", exc)
@@ -106,10 +105,6 @@ def _check(fields: dict[str, Any]) -> None:
         raise ValueError(f"invalid record: {faults[0].place}: {faults[0].reason}")
 
 
-def _refused(text: str) -> NoReturn:
-    raise RefusedCall(text)
-
-
 class Sums:
     """What calls of one source came to."""
 
@@ -138,7 +133,7 @@ class Scope:
         mode: Mode = "live",
         queue: Callable[[], ReplayQueue | None] = lambda: None,
         golden_path: Path | None = None,
-        refuse: Callable[[str], NoReturn] = _refused,
+        refuse: Callable[[str], NoReturn] | None = None,
         keep: int | None = None,
     ) -> None:
         self.recorder, self.session_id, self.test_id, self.mode = recorder, session_id, test_id, mode
@@ -166,9 +161,10 @@ class Scope:
         Raises:
             GoldenError: the golden cannot be used.
         """
-        with self._lock:
-            if not self._loaded:
-                self._queue, self._loaded = self._load_queue(), True
+        if not self._loaded:
+            with self._lock:
+                if not self._loaded:
+                    self._queue, self._loaded = self._load_queue(), True
         return self._queue
 
     @property
@@ -193,8 +189,14 @@ class Scope:
         """Whether calls are answered from the golden, and from nothing else."""
         return self.mode == "replay" or (self.mode == "auto" and self.queue is not None)
 
+    @property
+    def may_refuse(self) -> bool:
+        """Whether calls can be refused: in tests, never in an application."""
+        return self._refuse is not None
+
     def refuse(self, kind: str, text: str) -> NoReturn:
         """Note the violation and stop the call with an exception that no SDK retries."""
+        assert self._refuse is not None  # only a test replays
         self.violations.append(Violation(kind=kind, text=text))
         self._refuse(text)
 
@@ -207,8 +209,8 @@ class Scope:
         if self.golden_path is not None and self.mode in ("auto", "record"):
             self.recorded.append(interaction)
 
-    def add(self, record: dict[str, Any]) -> None:
-        """Take the record of an interaction that has ended: into the list, and on the disk."""
+    def add(self, record: dict[str, Any], *, valid: bool = False) -> None:
+        """Take the record of an interaction that has ended: into the list, and on the disk; ``valid`` if that is known."""
         failed, key, source = record["status"] == "failure", record["request_hash"], record["source"]
         self._failures[key] = self._failures.get(key, 0) + 1 if failed else 0
         sums = self.sums[source]
@@ -218,7 +220,7 @@ class Scope:
         sums.cost_usd += record.get("cost_usd") or 0.0
         if not self.recorder.keep_wire:
             record.pop("wire", None)
-        whole, line = self.recorder.line(record)
+        whole, line = self.recorder.line(record, valid=valid)
         with self._lock:
             self.lines.append(whole)
             self._unwritten.append(line)

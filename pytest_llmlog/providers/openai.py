@@ -27,7 +27,7 @@ def model(request: Request, body: dict[str, Any]) -> str | None:
 def tool_names(body: dict[str, Any]) -> tuple[str, ...]:
     tools = as_objects(body.get("tools")) + as_objects(body.get("functions"))
     names = (as_object(tool.get("function")).get("name") or tool.get("name") or tool.get("type") for tool in tools)
-    return tuple(name for name in names if isinstance(name, str))
+    return tuple([name for name in names if isinstance(name, str)])  # () itself when empty, which a generator need not give
 
 
 def asked(request: Request, body: dict[str, Any], messages: list[dict[str, Any]]) -> Asked:

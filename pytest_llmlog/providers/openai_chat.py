@@ -97,12 +97,8 @@ def read_message(entry: dict[str, Any]) -> Message:
 
 def tool_calls(messages: Iterable[Message]) -> tuple[ToolCall, ...]:
     """The calls of the tools in an answer's messages, in order."""
-    return tuple(
-        ToolCall(id=part["id"], name=part["name"], arguments=part["arguments"])
-        for entry in messages
-        for part in entry["parts"]
-        if part["type"] == "tool_call"
-    )
+    calls = [part for entry in messages for part in entry["parts"] if part["type"] == "tool_call"]
+    return tuple([ToolCall(id=call["id"], name=call["name"], arguments=call["arguments"]) for call in calls])
 
 
 def _answer(body: dict[str, Any], missing: str) -> Answered:

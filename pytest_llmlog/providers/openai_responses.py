@@ -83,7 +83,7 @@ def _answer(body: dict[str, Any], missing: str) -> Answered:
     error = as_object(body.get("error"))
     messages = [read_item(item) for item in as_objects(body.get("output"))]
     return with_usage(
-        body.get("usage"), missing, response=_text(messages), messages=tuple(entry for entry in messages if entry["parts"]),
+        body.get("usage"), missing, response=_text(messages), messages=tuple([entry for entry in messages if entry["parts"]]),
         tool_calls=tool_calls(messages), finish_reasons=_finish_reason(body),
         response_id=as_text(body.get("id")), response_model=as_text(body.get("model")),
         error=(as_text(error.get("message")) or "the response failed") if error or body.get("status") == "failed" else None,

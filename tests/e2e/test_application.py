@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from openai_standin import Reply, StandIn
 
 from conftest import RunApplication, Suite
 from e2e.test_modes import ASK
+from openai_standin import Reply, StandIn
 
 ASKING = """
 import asyncio, threading, sys, os
@@ -144,7 +144,9 @@ def test_it(request):
 
 def test_without_the_switch_the_plugin_is_inert(suite: Suite) -> None:
     suite.write(test_it=INERT)
-    result = suite.pytester.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-p", "no:anyio", "--strict-markers")
+    result = suite.pytester.runpytest_subprocess(
+        "-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-p", "no:anyio", "--strict-markers"
+    )
     result.assert_outcomes(passed=1)
     assert not suite.log.parent.exists()
     assert "llmlog:" not in result.stdout.str()
@@ -160,7 +162,11 @@ def test_without_the_switch_the_fixture_skips_where_the_log_is_read(suite: Suite
     result.stdout.fnmatch_lines(["*run it with --llmlog*"])
 
 
-@pytest.mark.parametrize("statement", ["import pytest_llmlog", "from pytest_llmlog import capture, context, render, Interaction, Usage, Calls"])
+@pytest.mark.parametrize(
+    "statement", ["import pytest_llmlog", "from pytest_llmlog import capture, context, render, Interaction, Usage, Calls"]
+)
 def test_importing_the_package_imports_no_http_client_and_no_pytest(statement: str, application: RunApplication) -> None:
-    application(f"import sys\n{statement}\nassert not {{'httpx', 'httpx2', 'openai', 'pytest', '_pytest', 'deepdiff'}} & set(sys.modules)")
+    application(
+        f"import sys\n{statement}\nassert not {{'httpx', 'httpx2', 'openai', 'pytest', '_pytest', 'deepdiff'}} & set(sys.modules)"
+    )
     assert sys.version_info >= (3, 10)

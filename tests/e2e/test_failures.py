@@ -5,17 +5,17 @@ from __future__ import annotations
 import time
 
 import pytest
-from openai_standin import Reply
 
 from conftest import Suite
+from openai_standin import Reply
 
 CLIENT = """
 import asyncio, os, time
 import openai, pytest
-try:
-    import httpx2
-except ImportError:  # openai before 3 has httpx alone
+if int(openai.__version__.partition(".")[0]) < 3:  # the SDK's own HTTP library
     import httpx as httpx2
+else:
+    import httpx2
 
 def create(client=None, **more):
     client = client or openai.OpenAI(max_retries=0, timeout=0.5)

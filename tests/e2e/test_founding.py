@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from openai_standin import Reply, StandIn
-
 from conftest import RunApplication, Suite
+from openai_standin import Reply, StandIn
 
 QUESTION = "How do LLMs differ from traditional ML?"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from openai_standin import Reply
 
 from conftest import Suite
+from openai_standin import Reply
 
 ASK = """
 import openai, os, pytest

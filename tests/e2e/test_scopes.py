@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 
-import pytest
-
 from conftest import Suite
 from e2e.test_modes import ASK
 
@@ -188,6 +186,33 @@ async def test_it(shared):
     assert sorted(owners["test_it.py::test_it[trio]"]) == ["left", "right"]
 
 
+def test_a_refused_call_fails_an_asynchronous_test(suite: Suite) -> None:
+    suite.ini("asyncio_mode = auto", "asyncio_default_fixture_loop_scope = function")
+    source = f"""{ASYNC}
+import asyncio, anyio
+
+async def test_awaited():
+    await ask_async("known")
+
+async def test_in_a_task():
+    await asyncio.gather(*(ask_async("known") for _ in range(3)))
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
+def test_in_a_group(anyio_backend):
+    async def run():
+        async with anyio.create_task_group() as group:
+            group.start_soon(ask_async, "known")
+            group.start_soon(anyio.sleep, 0.05)
+    anyio.run(run, backend=anyio_backend)
+"""
+    suite.write(test_it=source)
+    suite.run().assert_outcomes(passed=4)
+    suite.write(test_it=source.replace('"known"', '"changed"'))
+    result = suite.replay_offline()
+    result.assert_outcomes(failed=4)
+    assert result.stdout.str().count("llmlog: not in the golden") >= 4
+
+
 def test_threads_belong_to_the_test_that_started_them(suite: Suite) -> None:
     suite.write(
         test_it=f"""{ASK}
@@ -219,10 +244,10 @@ def test_a_client_made_at_import_time_a_shared_one_and_a_custom_one(suite: Suite
     suite.write(
         test_it=f"""{ASK}
 import httpx
-try:
-    import httpx2
-except ImportError:  # openai before 3 has httpx alone
+if int(openai.__version__.partition(".")[0]) < 3:  # the SDK's own HTTP library
     import httpx as httpx2
+else:
+    import httpx2
 from conftest import CLIENT
 
 def create(client):

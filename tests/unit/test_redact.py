@@ -44,7 +44,9 @@ def plain() -> Redactor:
 
 
 @by_name
-@pytest.mark.parametrize("around", ["{}", "key={}", '"{}"', "The key is {}, keep it.", "é{}é", "[{}]", "https://h/?k={}&b=1", "_{}"])
+@pytest.mark.parametrize(
+    "around", ["{}", "key={}", '"{}"', "The key is {}, keep it.", "é{}é", "[{}]", "https://h/?k={}&b=1", "_{}"]
+)
 def test_every_key_shape_is_masked(key: str, around: str) -> None:
     assert plain().text(around.format(key)) == (around.format(MASK), 1)
 
@@ -106,6 +108,10 @@ def test_prose_is_untouched(text: str) -> None:
     assert holds_key_shape(text) is None
 
 
+def test_a_key_directly_behind_another_is_masked() -> None:
+    assert plain().text(KEYS["aws"] + KEYS["openai"])[0] == MASK * 2
+
+
 def test_a_mask_is_not_masked_again() -> None:
     redactor = Redactor({"MY_API_KEY": "s3cret-value", "OTHER_TOKEN": MASK, "THIRD_TOKEN": "[REDACTED]!"})
     once, count = redactor.text(f"s3cret-value {KEYS['openai']} {KEYS['private-key']}")
@@ -119,7 +125,18 @@ def test_what_is_no_text_stays_byte_for_byte(data: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["OPENAI_API_KEY", "APIKEY", "azure_apikey", "HF_TOKEN", "MY_SECRET", "DB_PASSWORD", "GCP_CREDENTIALS", "X_CREDENTIAL", "AWS_SECRET_ID"]
+    "name",
+    [
+        "OPENAI_API_KEY",
+        "APIKEY",
+        "azure_apikey",
+        "HF_TOKEN",
+        "MY_SECRET",
+        "DB_PASSWORD",
+        "GCP_CREDENTIALS",
+        "X_CREDENTIAL",
+        "AWS_SECRET_ID",
+    ],
 )
 def test_credentials_of_the_environment_are_masked(name: str) -> None:
     assert Redactor({name: "v4lue-of-it"}).text("a v4lue-of-it b v4lue-of-it") == (f"a {MASK} b {MASK}", 2)
@@ -185,7 +202,11 @@ def test_the_credentials_of_a_request_are_learned(headers: dict[str, str], url: 
 
 @pytest.mark.parametrize(
     ("headers", "url"),
-    [({"user-agent": "v4lue-of-it"}, "https://h/"), ({}, "https://h/?q=v4lue-of-it"), ({"authorization": f"Bearer {PLACEHOLDER_KEY}"}, "https://h/")],
+    [
+        ({"user-agent": "v4lue-of-it"}, "https://h/"),
+        ({}, "https://h/?q=v4lue-of-it"),
+        ({"authorization": f"Bearer {PLACEHOLDER_KEY}"}, "https://h/"),
+    ],
 )
 def test_what_is_no_credential_is_not_learned(headers: dict[str, str], url: str) -> None:
     redactor = plain()
@@ -233,7 +254,9 @@ def test_request_headers_that_are_kept(name: str) -> None:
     assert redact.request_headers({name: "v"}) == {name: "v"}
 
 
-@pytest.mark.parametrize("name", ["x-request-id", "retry-after", "x-ratelimit-remaining-tokens", "anthropic-ratelimit-x", "x-ms-region", "date"])
+@pytest.mark.parametrize(
+    "name", ["x-request-id", "retry-after", "x-ratelimit-remaining-tokens", "anthropic-ratelimit-x", "x-ms-region", "date"]
+)
 def test_response_headers_that_are_kept(name: str) -> None:
     assert redact.response_headers({name: "v"}) == {name: "v"}
 

@@ -55,7 +55,18 @@ def test_other_prompts_do_not_match(text: str, prompt: str) -> None:
     assert Template("t", text).match(prompt) is None
 
 
-@pytest.mark.parametrize("text", ['Answer as {"a": 1}.', 'Answer as {"a": {"b": [1]}}.', "an open { brace", "a closed } brace", "f() {\n  return 1;\n}", "{!x} y", "{a!} b"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        'Answer as {"a": 1}.',
+        'Answer as {"a": {"b": [1]}}.',
+        "an open { brace",
+        "a closed } brace",
+        "f() {\n  return 1;\n}",
+        "{!x} y",
+        "{a!} b",
+    ],
+)
 def test_a_text_that_is_no_format_string_matches_itself(text: str) -> None:
     match = Template("t", text).match(text)
     assert match is not None
@@ -63,7 +74,18 @@ def test_a_text_that_is_no_format_string_matches_itself(text: str) -> None:
     assert Template("t", text).match(text + "x") is None
 
 
-@pytest.mark.parametrize("text", ["Hello {user name}, hi", "Hello {a.b}, hi", "Hello {a[0]}, hi", "Hello {a!r}, hi", "Hello {a:>10}, hi", "Hello {a:%Y}, hi", "{a:{w}} hi"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Hello {user name}, hi",
+        "Hello {a.b}, hi",
+        "Hello {a[0]}, hi",
+        "Hello {a!r}, hi",
+        "Hello {a:>10}, hi",
+        "Hello {a:%Y}, hi",
+        "{a:{w}} hi",
+    ],
+)
 def test_odd_fields_never_raise(text: str) -> None:
     match = Template("t", text).match("Hello you, hi")
     assert match is None or match.name == "t"

@@ -115,7 +115,7 @@ def test_unparsed_is_false_and_not_none() -> None:
 )
 def test_a_url_is_taken_apart(url: str, host: str, port: int, path: str, query: list[tuple[str, str]]) -> None:
     request = Request("GET", url, {}, b"")
-    assert (request.host, request.port, request.path, request.query) == (host, port, path, query)
+    assert (request.host, request.port, request.path, list(request.query)) == (host, port, path, query)
 
 
 @pytest.mark.parametrize(
