@@ -268,6 +268,21 @@ class ReplayQueue:
         return None
 
 
+def preload() -> None:
+    """Have msgspec and the validator build now what they build on first use, so that no call waits for it."""
+    digits = "0" * 32
+    record = {
+        "timestamp": "2000-01-01T00:00:00.000Z", "schema_version": 1, "event": "llm.call", "request_id": digits, "run_id": "-",
+        "session_id": "-", "prompt_template": None, "input": None, "prompt": "", "messages": [], "response": None, "tokens": None,
+        "latency_seconds": 0, "status": "success", "source": "replay", "provider": "-", "operation": "other", "model": None,
+        "stream": False, "attempt": 1, "prompt_hash": digits, "request_hash": digits, "git_commit": "0" * 40,
+        "wire": {"request": {"method": "GET", "url": "http://-/", "body": {"json": {}, "layout": "compact"}}},
+    }  # fmt: skip
+    text = encode.line({"golden_version": GOLDEN_VERSION, "test_id": "-", "interactions": [record]})
+    (found,) = ReplayQueue(Path(), text).unplayed(teardown=True)
+    msgspec.convert(found["wire"], wire.Wire)
+
+
 def open_queue(path: Path, ignore: Sequence[matching.Path] = ()) -> ReplayQueue | None:
     """Read a golden to replay it; None when there is no such file.
 

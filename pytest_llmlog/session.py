@@ -15,7 +15,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from pytest_llmlog import git, golden, intercept, judge, matching, pricing, providers, redact, templates, validation
+from pytest_llmlog import git, golden, intercept, judge, matching, pricing, providers, redact, templates
 from pytest_llmlog.calls import Calls
 from pytest_llmlog.errors import ConfigError, LogError
 from pytest_llmlog.intercept.scope import Mode, Recorder, Scope, tests
@@ -88,7 +88,7 @@ class Session:
         loaded = _load_templates(self._options, self._config.rootpath)
         templates.registry.register(loaded)
         self._cleanup.callback(templates.registry.forget, [template.name for template in loaded])
-        validation.preload()
+        golden.preload()
         if self._options.mode in ("record", "live"):
             pricing.preload()
         intercept.install()

@@ -6,6 +6,8 @@ jsonschema-rs says yes or no on the hot path; jsonschema explains a no. A test h
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
@@ -41,19 +43,23 @@ def _fast(name: SchemaName) -> Any:
     return jsonschema_rs.Draft202012Validator(schema(name), registry=registry)
 
 
+def _pattern(validator: Any, pattern: str, instance: Any, _: Any) -> Iterator[Any]:
+    """JSON Schema's patterns are ECMA-262's, where ``$`` is the very end; Python's also matches before a last newline."""
+    from jsonschema.exceptions import ValidationError
+
+    exact = pattern.removesuffix("$") + r"\Z" if pattern.endswith("$") else pattern
+    if validator.is_type(instance, "string") and not re.search(exact, instance):
+        yield ValidationError(f"{instance!r} does not match {pattern!r}")
+
+
 @cache
 def _thorough(name: SchemaName) -> Any:
-    from jsonschema import Draft202012Validator
+    from jsonschema import Draft202012Validator, validators
     from referencing import Registry, Resource
 
     interaction = Resource.from_contents(schema("interaction"))
-    return Draft202012Validator(schema(name), registry=Registry().with_resource(interaction.id() or "", interaction))
-
-
-def preload() -> None:
-    """Build the fast validators now, so that no call waits for them."""
-    _fast("interaction")
-    _fast("golden")
+    registry = Registry().with_resource(interaction.id() or "", interaction)
+    return validators.extend(Draft202012Validator, {"pattern": _pattern})(schema(name), registry=registry)
 
 
 def is_valid(value: Any, name: SchemaName = "interaction") -> bool:
