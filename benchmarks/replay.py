@@ -1,9 +1,9 @@
 """What replay costs: the openai client replaying a golden, against the same client over its library's own MockTransport.
 
-Run with ``python benchmarks/replay.py [N ...]``. Each N is one pytest session in this process, with one test of N calls
-and a golden of N interactions. The test makes every call both ways, in blocks that take turns, so that both meet the same
-moods of the machine; log and validation are on. Printed: the ratio of CPU time and of wall time, of all calls together,
-golden read included, and the median over the blocks.
+Run with ``python benchmarks/replay.py [N ...]``. Each N is one pytest session in this process, with tests of N calls each, as
+many as make 1,000 calls, and a golden of N interactions for each. Every call is made both ways, in blocks that take turns, so
+that both meet the same moods of the machine; log and validation are on. Printed are the ratios of wall time and CPU time of all
+calls together, reading the goldens included, the median of the blocks' ratios, and CPU microseconds a call.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ ANSWER = {
 
 TEST = """
 import json, statistics, time
-import httpx2, openai
+import httpx2, openai, pytest
 from benchmark_parts import ANSWER, QUESTION
 
 BODY = json.dumps(ANSWER, separators=(",", ":")).encode()
@@ -51,21 +51,33 @@ def block(client, numbers):
         assert answer.usage.total_tokens == 420
     return time.perf_counter() - wall, time.process_time() - cpu
 
-def test_replay(llmlog):
+@pytest.fixture(scope="module")
+def clients():
     floor = openai.OpenAI(api_key="k", base_url="http://127.0.0.1:9/v1", http_client=httpx2.Client(transport=httpx2.MockTransport(mock)))
-    replay = openai.OpenAI(api_key="k", base_url="http://127.0.0.1:9/v1")
     block(floor, range(200))
-    size = max(5, N // 50)
-    results = []
+    return floor, openai.OpenAI(api_key="k", base_url="http://127.0.0.1:9/v1")
+
+RESULTS = []
+
+@pytest.mark.parametrize("round", range(ROUNDS))
+def test_replay(llmlog, clients, round):
+    floor, replay = clients
+    size = max(10, N // 10)
     for start in range(0, N, size):
         numbers = range(start, min(start + size, N))
-        floors, replays = (block(floor, numbers), block(replay, numbers)) if (start // size) % 2 else reversed((block(replay, numbers), block(floor, numbers)))
-        results.append((floors, replays, len(numbers)))
+        if (start // size + round) % 2:
+            floors, replays = block(floor, numbers), block(replay, numbers)
+        else:
+            replays, floors = block(replay, numbers), block(floor, numbers)
+        RESULTS.append((floors, replays))
     assert len(llmlog) == N
-    total = lambda which, kind: sum(entry[which][kind] for entry in results)
+
+def test_result():
+    total = lambda which, kind: sum(entry[which][kind] for entry in RESULTS)
+    calls = N * ROUNDS
     print(f"\\nRATIO N={N} wall={total(1, 0) / total(0, 0):.3f} cpu={total(1, 1) / total(0, 1):.3f} "
-          f"median={statistics.median(r[0] / f[0] for f, r, _ in results):.3f} "
-          f"floor_us={1e6 * total(0, 1) / N:.0f} replay_us={1e6 * total(1, 1) / N:.0f}")
+          f"median={statistics.median(r[0] / f[0] for f, r in RESULTS):.3f} "
+          f"floor_us={1e6 * total(0, 1) / calls:.0f} replay_us={1e6 * total(1, 1) / calls:.0f} calls={calls}")
 """
 
 
@@ -95,10 +107,11 @@ def run(count: int) -> None:
         folder = Path(name)
         (folder / "pytest.ini").write_text("[pytest]\n")
         (folder / "benchmark_parts.py").write_text(f"ANSWER = {ANSWER!r}\nQUESTION = {QUESTION!r}\n")
-        (folder / f"test_bench_{count}.py").write_text(
-            TEST.replace("N //", f"{count} //").replace("N", str(count)) if False else f"N = {count}\n{TEST}"
-        )
-        golden.save(folder / "goldens" / f"test_bench_{count}" / "test_replay.json", make_golden(count))
+        rounds = max(1, 1000 // count)
+        (folder / f"test_bench_{count}.py").write_text(f"N, ROUNDS = {count}, {rounds}\n{TEST}")
+        made = make_golden(count)
+        for number in range(rounds):
+            golden.save(folder / "goldens" / f"test_bench_{count}" / f"test_replay[{number}].json", made)
         sys.path.insert(0, name)
         code = pytest.main(
             [name, "--rootdir", name, "--llmlog", "--llmlog-mode=replay", "-q", "-s", "-p", "no:cacheprovider", "-p", "no:xdist"]

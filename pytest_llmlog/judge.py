@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
-import msgspec
 from msgspec.structs import replace
 
 from pytest_llmlog import golden
+from pytest_llmlog.calls import Calls
 from pytest_llmlog.errors import GoldenError
 from pytest_llmlog.intercept.explain import how_to_record
 from pytest_llmlog.intercept.scope import Scope
@@ -19,10 +19,10 @@ OF_THE_RUN = ("worker_id", "git_commit", "trace_id", "span_id")
 Saved = Literal["created", "updated", "pending"] | None
 
 
-def _subject(record: dict[str, Any]) -> str:
-    prompt = " ".join(record["prompt"].split())
+def _subject(interaction: Interaction) -> str:
+    prompt = " ".join(interaction.prompt.split())
     shown = prompt if len(prompt) <= 70 else f"{prompt[:67]}..."
-    return f"{record['operation']} {record['model'] or ''}: {shown}".replace(" :", ":")
+    return f"{interaction.operation} {interaction.model or ''}: {shown}".replace(" :", ":")
 
 
 def _unplayed(scope: Scope, *, teardown: bool) -> str | None:
@@ -33,7 +33,7 @@ def _unplayed(scope: Scope, *, teardown: bool) -> str | None:
         return None
     total = len(queue)
     head = f"llmlog: {len(left)} of {total} recorded calls not made (unplayed)"
-    calls = [f"  {_subject(record)}" for record in left[:10]]
+    calls = [f"  {_subject(call)}" for call in left[:10]]
     more = [f"  … and {len(left) - 10} more"] if len(left) > 10 else []
     return "\n".join([head, *calls, *more, f"  golden: {scope.golden_name}", how_to_record(scope)])
 
@@ -117,7 +117,7 @@ def _sums(scope: Scope) -> TestResult:
 
 def _differences(scope: Scope) -> list[str]:
     """What a live run found against the golden: calls it does not hold, answers that changed, calls not made."""
-    made = [msgspec.json.decode(line) for line in scope.lines]
+    made = Calls(lambda: scope.lines)
     try:
         queue = scope.queue
     except GoldenError as exc:
@@ -126,9 +126,9 @@ def _differences(scope: Scope) -> list[str]:
         return [f"new: {_subject(call)}" for call in made]
     found = []
     for call in made:
-        recorded = queue.take(call["request_hash"])
+        recorded = queue.take(call.request_hash)
         if recorded is None:
             found.append(f"new: {_subject(call)}")
-        elif any(recorded.get(name) != call.get(name) for name in ("response", "tool_calls", "status")):
+        elif (recorded.response, recorded.tool_calls, recorded.status) != (call.response, call.tool_calls, call.status):
             found.append(f"changed answer: {_subject(call)}")
     return found + [f"missing: {_subject(call)}" for call in queue.unplayed(teardown=True)]

@@ -97,7 +97,7 @@ class Session:
 
     def _scope(self, test_id: str, path: Path | None) -> Scope:
         def queue() -> golden.ReplayQueue | None:
-            return None if path is None else golden.open_queue(path, self._ignore)
+            return None if path is None else golden.open_queue(path, self._ignore, whole=self._options.wire)
 
         return Scope(
             self._recorder,

@@ -8,10 +8,10 @@ import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from pytest_llmlog.traffic import Ended, Exchange, Request, Response, TransportFailure
 
@@ -24,7 +24,7 @@ class Binary(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     base64: str
 
 
-Piece = tuple[float, str | Binary]
+Piece = tuple[Annotated[float, Meta(ge=0)], str | Binary]
 
 
 class Body(Struct, frozen=True, forbid_unknown_fields=True, gc=False, omit_defaults=True):
@@ -36,6 +36,11 @@ class Body(Struct, frozen=True, forbid_unknown_fields=True, gc=False, omit_defau
     base64: str | UnsetType = UNSET
     events: tuple[Piece, ...] | UnsetType = UNSET
     chunks: tuple[Piece, ...] | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        forms = (self.json, self.text, self.base64, self.events, self.chunks)
+        if forms.count(UNSET) != len(forms) - 1:
+            raise ValueError("a body has exactly one of json, text, base64, events and chunks")
 
 
 class WireRequest(Struct, frozen=True, forbid_unknown_fields=True, gc=False, omit_defaults=True):
@@ -50,7 +55,7 @@ class WireRequest(Struct, frozen=True, forbid_unknown_fields=True, gc=False, omi
 class WireResponse(Struct, frozen=True, forbid_unknown_fields=True, gc=False, omit_defaults=True):
     """What came back, as far as it came."""
 
-    status: int
+    status: Annotated[int, Meta(ge=100, le=599)]
     headers: dict[str, str] = {}
     body: Body | None = None
     ended: Literal["closed", "error"] | None = None

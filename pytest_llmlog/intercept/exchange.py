@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-import msgspec
 
 from pytest_llmlog import clock, encode, matching, redact, validation, wire
 from pytest_llmlog.errors import GoldenError
@@ -15,6 +12,7 @@ from pytest_llmlog.intercept import decoding, interactions, scope
 from pytest_llmlog.intercept.explain import explain_miss, explain_missing_key, explain_stream_end
 from pytest_llmlog.intercept.scope import Scope
 from pytest_llmlog.providers import OTHER, Endpoint, recognise
+from pytest_llmlog.record import Interaction
 from pytest_llmlog.traffic import Ended, Exchange, Request, Response, TransportFailure
 
 RETRIED = (408, 409, 429)
@@ -31,12 +29,14 @@ class ReplayedCall:
         ValueError: the recorded body is not what it says it is.
     """
 
-    def __init__(self, recorded: dict[str, Any], owner: Scope, *, retried: bool) -> None:
-        stored = msgspec.convert(recorded["wire"], wire.Wire)
+    def __init__(self, recorded: Interaction, owner: Scope, *, retried: bool) -> None:
+        stored = recorded.wire
+        if stored is None:
+            raise ValueError("an interaction has no wire")
         self.response = stored.response and wire.load_response(stored.response)
         self.failure = stored.error and TransportFailure(stored.error.type, stored.error.text)
         self.retried = retried
-        self._owner, self._subject = owner, f"{recorded['operation']} {recorded['model'] or ''}"
+        self._owner, self._subject = owner, f"{recorded.operation} {recorded.model or ''}"
 
     def past_the_end(self) -> None:
         """Refuse to go on where the caller, when this was recorded, had left the stream."""
@@ -179,7 +179,7 @@ def _clean(request: Request, redactor: redact.Redactor) -> tuple[Request, int]:
     return Request(request.method, url, redact.request_headers(request.headers), body), count + in_url
 
 
-def _recorded(request: Request, owner: Scope, queue: ReplayQueue | None) -> tuple[ReplayQueue, dict[str, Any]]:
+def _recorded(request: Request, owner: Scope, queue: ReplayQueue | None) -> tuple[ReplayQueue, Interaction]:
     """Look the request up by its replay key, as it was written: without credentials."""
     clean, _ = _clean(request, owner.recorder.redactor)
     found = queue.take(matching.key(clean, owner.recorder.ignore)) if queue else None
@@ -189,12 +189,12 @@ def _recorded(request: Request, owner: Scope, queue: ReplayQueue | None) -> tupl
 
 
 def _replay(
-    queue: ReplayQueue, recorded: dict[str, Any], request: Request, endpoint: Endpoint, scopes: Sequence[Scope]
+    queue: ReplayQueue, recorded: Interaction, request: Request, endpoint: Endpoint, scopes: Sequence[Scope]
 ) -> ReplayedCall:
     owner = scopes[0]
     try:
-        call = ReplayedCall(recorded, owner, retried=_is_retried(recorded) and queue.more(recorded["request_hash"]))
-        record = interactions.replayed(recorded, endpoint, owner, request, clock.timestamp())
+        call = ReplayedCall(recorded, owner, retried=_is_retried(recorded) and queue.more(recorded.request_hash))
+        record = encode.plain(interactions.replayed(recorded, endpoint, owner, request, clock.timestamp()))
     except (ValueError, KeyError) as exc:
         raise queue.invalid(exc) from exc
     if not validation.is_valid(record):
@@ -205,10 +205,10 @@ def _replay(
     return call
 
 
-def _is_retried(recorded: dict[str, Any]) -> bool:
+def _is_retried(recorded: Interaction) -> bool:
     """Whether an SDK pauses and tries again after such an end."""
-    status = recorded.get("http_status")
-    return recorded["status"] == "failure" and (status is None or status >= 500 or status in RETRIED)
+    status = recorded.http_status
+    return recorded.status == "failure" and (status is None or status >= 500 or status in RETRIED)
 
 
 def _is_local(host: str) -> bool:

@@ -22,10 +22,6 @@ RATE_LIMIT_PREFIXES = ("x-ratelimit-", "anthropic-ratelimit-")
 REQUEST_ID_HEADERS = ("x-request-id", "request-id", "apim-request-id")
 
 
-OPTIONAL = ("test_id", "worker_id", "git_commit", "labels", "template_hash", "template_version", "params", "tools", "messages")
-"""Fields set anew on replay that a record has only when they say something."""
-
-
 class Timing(Struct, frozen=True):
     """When a call was made and how long it took, in seconds from sending it."""
 
@@ -208,13 +204,12 @@ def live(exchange: Exchange, endpoint: Endpoint, scope: Scope, key: str, timing:
     )
 
 
-def replayed(recorded: dict[str, Any], endpoint: Endpoint, scope: Scope, request: Request, timestamp: str) -> dict[str, Any]:
-    """Turn the record of a golden into that of a call made now, by this test; ``recorded`` itself is changed."""
-    asked = Asked(messages=recorded.get("messages", ()))
+def replayed(recorded: Interaction, endpoint: Endpoint, scope: Scope, request: Request, timestamp: str) -> Interaction:
+    """The record of a call answered from the golden: what was recorded, made now, by this test."""
+    asked, fresh = Asked(messages=recorded.messages), {}
     if scope.recorder.ignore:  # the request may differ from the recorded one where matching does not look
         asked = endpoint.reader.asked(request)
-        recorded.update(encode.plain(_request_fields(request, endpoint, asked, recorded["request_hash"])))
-    recorded.update(timestamp=timestamp, source="replay", **_scope_fields(scope), **_said(asked, scope))
-    for name in [name for name in OPTIONAL if name in recorded and not recorded[name]]:
-        del recorded[name]
-    return recorded
+        fresh = _request_fields(request, endpoint, asked, recorded.request_hash)
+    kept = recorded.wire if scope.recorder.keep_wire else None
+    said = {**fresh, **_scope_fields(scope), **_said(asked, scope)}
+    return replace(recorded, timestamp=timestamp, source="replay", wire=kept, **said)

@@ -55,8 +55,8 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "goldens" / "test_a" / "test_a.json"
 
 
-def number(record: dict[str, Any] | None) -> int | None:
-    return None if record is None else int(record["request_id"], 16)
+def number(record: Interaction | None) -> int | None:
+    return None if record is None else int(record.request_id, 16)
 
 
 NAMES = [
@@ -193,7 +193,7 @@ def test_a_golden_that_cannot_be_used_is_named_with_place_and_fix(
 ) -> None:
     changed(saved(path, ask("one"), ask("two")), change)
     with pytest.raises(GoldenError) as caught:
-        open_queue(path)
+        open_queue(path).unplayed(teardown=True)  # type: ignore[union-attr]
     assert (caught.value.path, caught.value.place) == (path, place)
     assert reason in caught.value.reason
     assert fix in caught.value.fix
@@ -314,16 +314,6 @@ def test_what_was_not_played_is_told(path: Path) -> None:
     queue.take(matching.key(ask("c")))
     assert [number(record) for record in queue.unplayed(teardown=False)] == [1]
     assert [number(record) for record in queue.unplayed(teardown=True)] == [1]
-
-
-def test_each_taken_record_is_a_fresh_one(path: Path) -> None:
-    queue = opened(path, ask("a"), ask("a"))
-    first = queue.take_exact(ask("a"))
-    assert first is not None
-    first["wire"].clear()
-    second = queue.take_exact(ask("a"))
-    assert second is not None
-    assert second["wire"]["request"]["url"] == URL
 
 
 def test_the_nearest_is_one_not_played_yet(path: Path) -> None:
