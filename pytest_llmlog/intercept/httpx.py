@@ -17,6 +17,9 @@ from pytest_llmlog.traffic import Request
 
 MODULES = ("httpx2", "httpx")
 
+CANCELLATIONS = ("CancelledError", "Cancelled")
+"""What asyncio and trio raise in a task that is cancelled."""
+
 
 def _plain(raw: list[tuple[bytes, bytes]]) -> dict[str, str]:
     return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in raw}
@@ -109,6 +112,7 @@ def _streams(module: ModuleType) -> tuple[type, type, type]:
         async def __aiter__(self) -> AsyncIterator[bytes]:
             for _, chunk in self._call.response.pieces if self._call.response else ():
                 yield chunk
+            await _wait_if_cancelled(self._call)
             self._end()
 
     return Recording, AsyncRecording, Replaying
@@ -121,6 +125,14 @@ def _exception(module: ModuleType, call: ReplayedCall) -> Exception:
     is_error = isinstance(kind, type) and issubclass(kind, module.TransportError)
     error: Exception = (kind if is_error else module.TransportError)(call.failure.text)
     return error
+
+
+async def _wait_if_cancelled(call: ReplayedCall) -> None:
+    """Where the caller had lost patience, give nothing until it does so again."""
+    if call.failure is not None and call.failure.type in CANCELLATIONS:
+        from anyio import sleep_forever  # httpx itself needs anyio for this
+
+        await sleep_forever()
 
 
 def patch(module: ModuleType) -> None:
@@ -164,6 +176,8 @@ def patch(module: ModuleType) -> None:
         if call is None:
             return await async_original(self, request)
         if isinstance(call, ReplayedCall):
+            if call.response is None:
+                await _wait_if_cancelled(call)
             return answer(call)
         try:
             response = await async_original(self, request)

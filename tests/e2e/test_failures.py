@@ -170,6 +170,32 @@ def test_a_stream_left_early_replays_up_to_there_and_no_further(suite: Suite) ->
     result.stdout.fnmatch_lines(["*the recorded stream ends here*", "*--llmlog-mode=record*"])
 
 
+CANCELLED = f"""{CLIENT}
+@pytest.mark.parametrize("stream", [False, True])
+def test_cancelled(llmlog, stream):
+    seen = []
+    async def ask():
+        async with openai.AsyncOpenAI(max_retries=0) as client:
+            answer = await client.chat.completions.create(model="gpt-4o", messages=[], stream=stream)
+            async for chunk in answer:
+                seen.append(chunk.choices[0].delta.content)
+    async def run():
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(ask(), 0.3)
+    asyncio.run(run())
+    assert seen == (["One "] if stream else [])
+    assert (llmlog[-1].status, llmlog[-1].error_type) == ("failure", "CancelledError")
+"""
+
+
+def test_a_call_that_the_caller_cancelled_waits_to_be_cancelled_again(suite: Suite) -> None:
+    suite.write(test_it=CANCELLED)
+    assert suite.server is not None
+    suite.server.push(Reply(delay=2.0, body={}), Reply(events=list(EVENTS), pause=1.0))
+    suite.run("--llmlog-mode=record").assert_outcomes(passed=2)
+    suite.replay_offline().assert_outcomes(passed=2)
+
+
 def test_a_stream_still_open_when_its_test_ends_is_recorded(suite: Suite) -> None:
     suite.write(
         test_it=f"{CLIENT}\nKEPT = []\ndef test_it():\n    KEPT.append(create(stream=True))\n    next(KEPT[0])\ndef test_other():\n    pass"
