@@ -42,7 +42,8 @@ class Suite:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-        return self.pytester.runpytest_subprocess("--llmlog", "-p", "no:cacheprovider", *args)
+        # hypothesis is what these sessions' own tests are run with: its import would be half of a session's time.
+        return self.pytester.runpytest_subprocess("--llmlog", "-p", "no:cacheprovider", "-p", "no:hypothesispytest", *args)
 
     def replay_offline(self, *args: str) -> pytest.RunResult:
         """Run against a closed port without a key: nothing but goldens can answer."""
