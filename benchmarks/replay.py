@@ -1,7 +1,7 @@
 """What replay costs: the openai client replaying a golden, against the same client over its library's own MockTransport.
 
 Run with ``python benchmarks/replay.py [N ...]``. Each N is one pytest session in this process, with tests of N calls each, as
-many as make 1,000 calls, and a golden of N interactions for each. Every call is made both ways, in blocks that take turns, so
+many as make 5,000 calls, and a golden of N interactions for each. Every call is made both ways, in blocks that take turns, so
 that both meet the same moods of the machine; log and validation are on. Printed are the ratios of wall time and CPU time of all
 calls together, reading the goldens included, the median of the blocks' ratios, and CPU microseconds a call.
 """
@@ -94,7 +94,7 @@ def make_golden(count: int) -> golden.Golden:
     endpoint = recognise("POST", "127.0.0.1", "/v1/chat/completions")
     assert endpoint is not None
     answer = Response(200, {"content-type": "application/json", "x-request-id": "req_bench"}, [(0.8, msgspec.json.encode(ANSWER))])
-    timing = interactions.Timing("2026-01-01T00:00:00.000Z", 0.8, 0.8)
+    timing = interactions.Timing(interactions.Moment("2026-01-01T00:00:00.000Z", None, {}), 0.8, 0.8)
     made = (
         interactions.live(Exchange(asked, answer), endpoint, scope, matching.key(asked), timing, 0)
         for asked in map(request, range(count))
@@ -107,7 +107,7 @@ def run(count: int) -> None:
         folder = Path(name)
         (folder / "pytest.ini").write_text("[pytest]\n")
         (folder / "benchmark_parts.py").write_text(f"ANSWER = {ANSWER!r}\nQUESTION = {QUESTION!r}\n")
-        rounds = max(1, 1000 // count)
+        rounds = max(1, 5000 // count)
         (folder / f"test_bench_{count}.py").write_text(f"N, ROUNDS = {count}, {rounds}\n{TEST}")
         made = make_golden(count)
         for number in range(rounds):

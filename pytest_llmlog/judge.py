@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec.structs import replace
 
@@ -55,6 +55,7 @@ def _check(scope: Scope, unplayed: str, *, teardown: bool) -> None:
 
 def after_call(scope: Scope, unplayed: str) -> TestResult:
     """What did not hold when the test's body, or a fixture's setup, is over."""
+    scope.flush()
     _check(scope, unplayed, teardown=False)
     return TestResult(test_id=scope.test_id or "", violations=tuple(scope.violations))
 
@@ -115,6 +116,10 @@ def _sums(scope: Scope) -> TestResult:
     )
 
 
+def _answer(call: Interaction) -> tuple[Any, ...]:
+    return call.response, call.tool_calls, call.status
+
+
 def _differences(scope: Scope) -> list[str]:
     """What a live run found against the golden: calls it does not hold, answers that changed, calls not made."""
     made = Calls(lambda: scope.lines)
@@ -129,6 +134,6 @@ def _differences(scope: Scope) -> list[str]:
         recorded = queue.take(call.request_hash)
         if recorded is None:
             found.append(f"new: {_subject(call)}")
-        elif (recorded.response, recorded.tool_calls, recorded.status) != (call.response, call.tool_calls, call.status):
+        elif _answer(recorded.parsed) != _answer(call):
             found.append(f"changed answer: {_subject(call)}")
     return found + [f"missing: {_subject(call)}" for call in queue.unplayed(teardown=True)]

@@ -15,7 +15,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from pytest_llmlog import git, golden, intercept, judge, matching, pricing, providers, redact, templates
+from pytest_llmlog import git, intercept, judge, matching, playback, pricing, providers, redact, templates
 from pytest_llmlog.calls import Calls
 from pytest_llmlog.errors import ConfigError, LogError
 from pytest_llmlog.intercept.scope import Mode, Recorder, Scope, tests
@@ -88,7 +88,7 @@ class Session:
         loaded = _load_templates(self._options, self._config.rootpath)
         templates.registry.register(loaded)
         self._cleanup.callback(templates.registry.forget, [template.name for template in loaded])
-        golden.preload()
+        playback.preload()
         if self._options.mode in ("record", "live"):
             pricing.preload()
         intercept.install()
@@ -96,8 +96,8 @@ class Session:
         self._cleanup.enter_context(tests.enter(self._run_scope))
 
     def _scope(self, test_id: str, path: Path | None) -> Scope:
-        def queue() -> golden.ReplayQueue | None:
-            return None if path is None else golden.open_queue(path, self._ignore, whole=self._options.wire)
+        def queue() -> playback.ReplayQueue | None:
+            return None if path is None else playback.open_queue(path, self._ignore)
 
         return Scope(
             self._recorder,

@@ -43,6 +43,12 @@ class Body(Struct, frozen=True, forbid_unknown_fields=True, gc=False, omit_defau
             raise ValueError("a body has exactly one of json, text, base64, events and chunks")
 
 
+class RawBody(Body, frozen=True, omit_defaults=True):
+    """A body of which the JSON is still text."""
+
+    json: msgspec.Raw | UnsetType = UNSET
+
+
 class WireRequest(Struct, frozen=True, forbid_unknown_fields=True, gc=False, omit_defaults=True):
     """What was sent; only allowed headers, no credentials in the URL."""
 
@@ -127,14 +133,19 @@ def load_body(body: Body | None) -> bytes:
     if body is None:
         return b""
     if body.json is not UNSET:
-        if body.layout is UNSET or body.layout == "compact":
-            return msgspec.json.encode(body.json)
-        return LAYOUTS[body.layout](body.json).encode()
+        return _write_json(body.json, body.layout)
     if isinstance(body.text, str):
         return body.text.encode()
     if isinstance(body.base64, str):
         return base64.b64decode(body.base64)
     return b"".join(piece for _, piece in load_pieces(body))
+
+
+def _write_json(value: Any, layout: Layout | UnsetType) -> bytes:
+    raw = isinstance(value, msgspec.Raw)
+    if layout is UNSET or layout == "compact":
+        return msgspec.json.format(value, indent=-1) if raw else msgspec.json.encode(value)
+    return LAYOUTS[layout](msgspec.json.decode(value) if raw else value).encode()
 
 
 _EVENT_END = re.compile(rb"\r\n\r\n|\n\n|\r\r")
@@ -235,7 +246,7 @@ class StoredRequest(Request):
         as_json = body is not None and body.json is not UNSET
         super().__init__(stored.method, stored.url, stored.headers, b"" if as_json else load_body(body))
         if body is not None and as_json:
-            self.json = body.json
+            self.json = msgspec.json.decode(body.json) if isinstance(body.json, msgspec.Raw) else body.json
 
 
 def load_response(stored: WireResponse) -> Response:

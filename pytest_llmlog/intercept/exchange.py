@@ -5,12 +5,15 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping, Sequence
 
-from pytest_llmlog import clock, encode, matching, redact, validation, wire
+from msgspec import UNSET, Struct
+from msgspec.structs import replace
+
+from pytest_llmlog import clock, matching, redact, wire
 from pytest_llmlog.errors import GoldenError
-from pytest_llmlog.golden import ReplayQueue
 from pytest_llmlog.intercept import decoding, interactions, scope
 from pytest_llmlog.intercept.explain import explain_miss, explain_missing_key, explain_stream_end
 from pytest_llmlog.intercept.scope import Scope
+from pytest_llmlog.playback import Recorded, ReplayQueue
 from pytest_llmlog.providers import OTHER, Endpoint, recognise
 from pytest_llmlog.record import Interaction
 from pytest_llmlog.traffic import Ended, Exchange, Request, Response, TransportFailure
@@ -29,10 +32,8 @@ class ReplayedCall:
         ValueError: the recorded body is not what it says it is.
     """
 
-    def __init__(self, recorded: Interaction, owner: Scope, *, retried: bool) -> None:
+    def __init__(self, recorded: Recorded, owner: Scope, *, retried: bool) -> None:
         stored = recorded.wire
-        if stored is None:
-            raise ValueError("an interaction has no wire")
         self.response = stored.response and wire.load_response(stored.response)
         self.failure = stored.error and TransportFailure(stored.error.type, stored.error.text)
         self.retried = retried
@@ -55,7 +56,7 @@ class LiveCall:
         self._finished = False
         for owner in scopes:
             owner.open_calls.add(self)
-        self._timestamp = clock.timestamp()
+        self._moment = interactions.Moment.now()
         self._started = clock.monotonic()
 
     def responded(self, status: int, headers: Mapping[str, str]) -> None:
@@ -90,12 +91,12 @@ class LiveCall:
             self._redacted += count
             failure = TransportFailure(type(error).__name__, text)
         first, last = (self._pieces[0][0], self._pieces[-1][0]) if self._pieces else (None, latency)
-        timing = interactions.Timing(self._timestamp, latency if error else last, first)
+        timing = interactions.Timing(self._moment, latency if error else last, first)
         exchange = Exchange(self._request, response, failure)
         interaction = interactions.live(exchange, self._endpoint, owner, self._key, timing, self._redacted)
         for each in self._scopes:
             each.keep(interaction)
-            each.add(encode.plain(interaction))
+            each.add(interaction)
 
     def _response(self, ended: Ended) -> Response | None:
         """What came, decoded and without credentials."""
@@ -179,7 +180,7 @@ def _clean(request: Request, redactor: redact.Redactor) -> tuple[Request, int]:
     return Request(request.method, url, redact.request_headers(request.headers), body), count + in_url
 
 
-def _recorded(request: Request, owner: Scope, queue: ReplayQueue | None) -> tuple[ReplayQueue, Interaction]:
+def _recorded(request: Request, owner: Scope, queue: ReplayQueue | None) -> tuple[ReplayQueue, Recorded]:
     """Look the request up by its replay key, as it was written: without credentials."""
     clean, _ = _clean(request, owner.recorder.redactor)
     found = queue.take(matching.key(clean, owner.recorder.ignore)) if queue else None
@@ -188,24 +189,44 @@ def _recorded(request: Request, owner: Scope, queue: ReplayQueue | None) -> tupl
     return queue, found
 
 
-def _replay(
-    queue: ReplayQueue, recorded: Interaction, request: Request, endpoint: Endpoint, scopes: Sequence[Scope]
-) -> ReplayedCall:
+class _Deferred(Struct, gc=False):
+    """The record of a replayed call, made when it is wanted; many wait, so the garbage collector does not look at them."""
+
+    queue: ReplayQueue
+    recorded: Recorded
+    keep_wire: bool
+    request: Request | None
+    endpoint: Endpoint
+    owner: Scope
+    moment: interactions.Moment
+    made: tuple[Interaction, bytes] | None = None
+
+    def __call__(self) -> tuple[Interaction, bytes]:
+        if self.made is None:
+            interaction = interactions.replayed(self.recorded, self.endpoint, self.owner, self.request, self.moment)
+            interaction = interaction if self.keep_wire else replace(interaction, wire=UNSET)
+            self.made = interaction, self.queue.line(interaction)
+        return self.made
+
+
+def _replay(queue: ReplayQueue, recorded: Recorded, request: Request, endpoint: Endpoint, scopes: Sequence[Scope]) -> ReplayedCall:
     owner = scopes[0]
     try:
         call = ReplayedCall(recorded, owner, retried=_is_retried(recorded) and queue.more(recorded.request_hash))
-        record = encode.plain(interactions.replayed(recorded, endpoint, owner, request, clock.timestamp()))
     except (ValueError, KeyError) as exc:
         raise queue.invalid(exc) from exc
-    if not validation.is_valid(record):
-        raise queue.invalid(ValueError("an interaction is invalid"))
-    for each in scopes[1:]:
-        each.add(dict(record), valid=True)
-    owner.add(record, valid=True)
+    # Where matching does not look, the request may differ from the recorded one.
+    asked = _clean(request, owner.recorder.redactor)[0] if owner.recorder.ignore else None
+    keep_wire = any(each.recorder.keep_wire for each in scopes)
+    record = _Deferred(queue, recorded, keep_wire, asked, endpoint, owner, interactions.Moment.now())
+    if record.moment.is_telling:  # what it tells could change
+        record()
+    for each in reversed(scopes):
+        each.defer(record)
     return call
 
 
-def _is_retried(recorded: Interaction) -> bool:
+def _is_retried(recorded: Recorded) -> bool:
     """Whether an SDK pauses and tries again after such an end."""
     status = recorded.http_status
     return recorded.status == "failure" and (status is None or status >= 500 or status in RETRIED)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pytest_llmlog import diff, matching
-from pytest_llmlog.golden import ReplayQueue
 from pytest_llmlog.intercept.scope import Scope
+from pytest_llmlog.playback import ReplayQueue
 from pytest_llmlog.providers import KEY_VARIABLES, known_host
 from pytest_llmlog.traffic import Request
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from pytest_llmlog import callcontext, encode, matching, pricing, wire
+from pytest_llmlog import callcontext, clock, encode, matching, pricing, wire
 from pytest_llmlog.intercept.scope import Scope
+from pytest_llmlog.playback import Recorded
 from pytest_llmlog.providers import Endpoint
 from pytest_llmlog.providers.base import Answered, Asked, part_text, prompt_text, read_error, retry_after
 from pytest_llmlog.record import SCHEMA_VERSION, Interaction
@@ -22,10 +24,27 @@ RATE_LIMIT_PREFIXES = ("x-ratelimit-", "anthropic-ratelimit-")
 REQUEST_ID_HEADERS = ("x-request-id", "request-id", "apim-request-id")
 
 
-class Timing(Struct, frozen=True):
-    """When a call was made and how long it took, in seconds from sending it."""
+class Moment(Struct, frozen=True, gc=False):
+    """What holds while a call is made, and no longer when its record is."""
 
     timestamp: str
+    said: callcontext.CallContext | None
+    trace: Mapping[str, str]
+
+    @classmethod
+    def now(cls) -> Moment:
+        return cls(clock.timestamp(), callcontext.current(), _trace())
+
+    @property
+    def is_telling(self) -> bool:
+        """Whether there is a template, an input or a conversation to be told from it."""
+        return self.said is not None or not registry.is_empty
+
+
+class Timing(NamedTuple):
+    """When a call was made and how long it took, in seconds from sending it."""
+
+    moment: Moment
     latency: float
     first_chunk: float | None
 
@@ -35,17 +54,17 @@ def request_id() -> str:
     return os.urandom(16).hex()
 
 
-def _said(asked: Asked, scope: Scope) -> dict[str, Any]:
+def _said(asked: Asked, scope: Scope, moment: Moment) -> dict[str, Any]:
     """Template, input, conversation and labels: as the application said, else as the prompt shows."""
-    if callcontext.current() is None and registry.is_empty:
+    if not moment.is_telling:
         return {"prompt_template": None, "input": None, "session_id": scope.session_id, "labels": {}}
-    text, _ = scope.recorder.redactor.bytes(encode.line(_found(asked, scope.session_id)))
+    found = _found(asked, moment.said or callcontext.CallContext(), scope.session_id)
+    text, _ = scope.recorder.redactor.bytes(encode.line(found))
     said: dict[str, Any] = msgspec.json.decode(text)
     return said
 
 
-def _found(asked: Asked, test_session: str) -> dict[str, Any]:
-    said = callcontext.current() or callcontext.CallContext()
+def _found(asked: Asked, said: callcontext.CallContext, test_session: str) -> dict[str, Any]:
     found = _recognised(asked) if said.prompt_template is None or said.input is None else None
     if found and said.prompt_template not in (None, found.name):
         found = None
@@ -67,16 +86,19 @@ def _recognised(asked: Asked) -> Match | None:
     return registry.recognise([*texts, prompt_text(asked.messages)])
 
 
-def _trace() -> dict[str, str]:
+_NO_TRACE: Mapping[str, str] = {}
+
+
+def _trace() -> Mapping[str, str]:
     """The active OpenTelemetry span, if the application itself uses OpenTelemetry."""
     trace = sys.modules.get("opentelemetry.trace")
     if trace is None:
-        return {}
+        return _NO_TRACE
     span = trace.get_current_span().get_span_context()
-    return {"trace_id": f"{span.trace_id:032x}", "span_id": f"{span.span_id:016x}"} if span.is_valid else {}
+    return {"trace_id": f"{span.trace_id:032x}", "span_id": f"{span.span_id:016x}"} if span.is_valid else _NO_TRACE
 
 
-def _scope_fields(scope: Scope) -> dict[str, Any]:
+def _scope_fields(scope: Scope, moment: Moment) -> dict[str, Any]:
     recorder = scope.recorder
     return {
         "request_id": request_id(),
@@ -84,7 +106,7 @@ def _scope_fields(scope: Scope) -> dict[str, Any]:
         "test_id": scope.test_id,
         "worker_id": recorder.worker_id,
         "git_commit": recorder.git_commit,
-        **_trace(),
+        **moment.trace,
     }
 
 
@@ -177,7 +199,7 @@ def live(exchange: Exchange, endpoint: Endpoint, scope: Scope, key: str, timing:
     asked = endpoint.reader.asked(request)
     answered = _answered(exchange, endpoint)
     return Interaction(
-        timestamp=timing.timestamp,
+        timestamp=timing.moment.timestamp,
         schema_version=SCHEMA_VERSION,
         event="llm.call",
         source="live",
@@ -199,17 +221,21 @@ def live(exchange: Exchange, endpoint: Endpoint, scope: Scope, key: str, timing:
         **_response_fields(exchange.response),
         **_failure(exchange, answered),
         **_cost(answered, endpoint, asked.model),
-        **_scope_fields(scope),
-        **_said(asked, scope),
+        **_scope_fields(scope, timing.moment),
+        **_said(asked, scope, timing.moment),
     )
 
 
-def replayed(recorded: Interaction, endpoint: Endpoint, scope: Scope, request: Request, timestamp: str) -> Interaction:
-    """The record of a call answered from the golden: what was recorded, made now, by this test."""
-    asked, fresh = Asked(messages=recorded.messages), {}
-    if scope.recorder.ignore:  # the request may differ from the recorded one where matching does not look
+def replayed(recorded: Recorded, endpoint: Endpoint, scope: Scope, request: Request | None, moment: Moment) -> Recorded:
+    """The record of a call answered from the golden: what was recorded, made now, by this test.
+
+    The request, without credentials, is given where it may differ from the recorded one.
+    """
+    asked, fresh = Asked(), {}
+    if request is not None:
         asked = endpoint.reader.asked(request)
         fresh = _request_fields(request, endpoint, asked, recorded.request_hash)
-    kept = recorded.wire if scope.recorder.keep_wire else None
-    said = {**fresh, **_scope_fields(scope), **_said(asked, scope)}
-    return replace(recorded, timestamp=timestamp, source="replay", wire=kept, **said)
+    elif moment.is_telling:
+        asked = Asked(messages=recorded.parsed.messages)
+    said = {**fresh, **_scope_fields(scope, moment), **_said(asked, scope, moment)}
+    return replace(recorded, timestamp=moment.timestamp, source="replay", **said)

@@ -10,9 +10,13 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
+import msgspec
+from msgspec.structs import replace
+
 from pytest_llmlog import encode, matching, validation
-from pytest_llmlog.golden import ReplayQueue
+from pytest_llmlog.errors import GoldenError
 from pytest_llmlog.log import LINE_LIMIT, LogWriter
+from pytest_llmlog.playback import ReplayQueue
 from pytest_llmlog.record import Interaction, Violation
 from pytest_llmlog.redact import Redactor
 
@@ -20,8 +24,9 @@ if TYPE_CHECKING:
     from pytest_llmlog.intercept.exchange import LiveCall
 
 BATCH = 64
-"""Lines of replayed interactions are written so many at a time, or at the end of the test: nothing is lost with them that
-the golden does not hold. Live ones are on the disk when they complete."""
+"""Records of replayed interactions are made and written so many at a time, at the end of the test, or when somebody looks:
+one after the other they cost half, and nothing is lost with them that the golden does not hold. Live ones are on the disk
+when they complete."""
 
 Mode = Literal["auto", "replay", "record", "live", "off"]
 
@@ -64,39 +69,34 @@ class Recorder:
             self._reported.add(text)
             self._report(self.redactor.without_credentials(text)[0])
 
-    def line(self, record: dict[str, Any], *, valid: bool) -> tuple[bytes, bytes]:
-        """Return a record's whole line, and the line for the log: valid, within the size limit, without credentials.
-
-        The second is empty when there is none to write, which is reported.
-        """
-        whole = encode.line(record)
-        try:
-            whole = whole if valid else self._checked(record, whole)
-            return whole, whole if len(whole) <= self.line_limit else self._shortened(record)
-        except Exception as exc:
-            self.fault("a call could not be logged", exc)
-            return whole, b""
-
     def write(self, lines: Sequence[bytes], *, failure: bool) -> None:
-        """Append lines to the log, in one piece."""
+        """Append valid lines to the log, in one piece, each cut down to the size limit."""
         if self.log is None:
             return
         try:
-            self.log.write(b"".join(lines), failure=failure)
+            fitting = [line if len(line) <= self.line_limit else self._shortened(line) for line in lines]
+            self.log.write(b"".join(fitting), failure=failure)
         except Exception as exc:
             self.fault("calls could not be logged", exc)
 
-    def _checked(self, record: dict[str, Any], line: bytes) -> bytes:
+    def checked(self, record: dict[str, Any]) -> bytes | None:
+        """Return a live record's line, valid and without credentials; None when it cannot be made so, which is reported."""
+        try:
+            return self._checked(record)
+        except Exception as exc:
+            self.fault("a call could not be logged", exc)
+            return None
+
+    def _checked(self, record: dict[str, Any]) -> bytes:
         if not validation.is_valid(record):
             record = encode.clean(record)
             _check(record)
-            line = encode.line(record)
-        if record["stream"] and record["source"] == "live":
-            # Its pieces were redacted one by one; put together they may hold what no piece did.
-            line, _ = self.redactor.bytes(line)
-        return line
+        line = encode.line(record)
+        # The pieces of a stream were redacted one by one; put together they may hold what no piece did.
+        return self.redactor.bytes(line)[0] if record["stream"] else line
 
-    def _shortened(self, record: dict[str, Any]) -> bytes:
+    def _shortened(self, line: bytes) -> bytes:
+        record = msgspec.json.decode(line)
         return self.redactor.bytes(encode.line(encode.shortened(record, self.line_limit)))[0]
 
 
@@ -117,8 +117,7 @@ class Scope:
     """A test, a fixture or a ``capture()`` block: its mode, its golden, and the interactions it made.
 
     Attributes:
-        lines: the interactions as JSON, in the order in which they ended; parsed only when somebody looks.
-        sums: what they came to so far, by source.
+        sums: what the interactions came to so far, by source.
         violations: what did not hold so far; warnings: what did not but may.
         passed: whether a fixture's setup succeeded.
         recorded: live interactions with their wire, for a new golden.
@@ -141,8 +140,8 @@ class Scope:
         self._load_queue, self._loaded = queue, False
         self._queue: ReplayQueue | None = None
         self._refuse = refuse
-        self.lines: MutableSequence[bytes] = [] if keep is None else deque(maxlen=keep)
-        self._unwritten: list[bytes] = []
+        self._lines: MutableSequence[bytes] = [] if keep is None else deque(maxlen=keep)
+        self._deferred: list[Callable[[], tuple[Interaction, bytes]]] = []
         self.sums = {"live": Sums(), "replay": Sums()}
         self.recorded: list[Interaction] = []
         self.violations: list[Violation] = []
@@ -209,30 +208,58 @@ class Scope:
         if self.golden_path is not None and self.mode in ("auto", "record"):
             self.recorded.append(interaction)
 
-    def add(self, record: dict[str, Any], *, valid: bool = False) -> None:
-        """Take the record of an interaction that has ended: into the list, and on the disk; ``valid`` if that is known."""
-        failed, key, source = record["status"] == "failure", record["request_hash"], record["source"]
+    @property
+    def lines(self) -> Sequence[bytes]:
+        """The interactions as JSON, in the order in which they ended; parsed only when somebody looks."""
+        self.flush()
+        return self._lines
+
+    def add(self, interaction: Interaction) -> None:
+        """Take a live interaction that has ended: into the list, and on the disk."""
+        record = encode.plain(interaction if self.recorder.keep_wire else replace(interaction, wire=None))
+        line = self.recorder.checked(record)
+        with self._lock:
+            self.flush()
+            self._take(interaction, line or encode.line(record))
+            self.recorder.write([line] if line else [], failure=interaction.status == "failure")
+
+    def defer(self, replayed: Callable[[], tuple[Interaction, bytes]]) -> None:
+        """Take a replayed interaction, made later with its valid line; making it may raise GoldenError."""
+        with self._lock:
+            self._deferred.append(replayed)
+            if len(self._deferred) >= BATCH:
+                self.flush()
+
+    def flush(self) -> None:
+        """Make and write the records kept back since the last time."""
+        if not self._deferred:
+            return
+        with self._lock:
+            deferred, self._deferred = self._deferred, []
+            self.recorder.write([line for replayed in deferred for line in self._made(replayed)], failure=False)
+
+    def _made(self, replayed: Callable[[], tuple[Interaction, bytes]]) -> Iterator[bytes]:
+        try:
+            interaction, line = replayed()
+        except GoldenError as exc:
+            fault = Violation(kind="golden", text=str(exc))
+            self.violations += [fault] if fault not in self.violations else []
+            return
+        if interaction.wire and not self.recorder.keep_wire:
+            line = encode.line({name: value for name, value in msgspec.json.decode(line).items() if name != "wire"})
+        self._take(interaction, line)
+        yield line
+
+    def _take(self, interaction: Interaction, line: bytes) -> None:
+        """Put an interaction into the list, and add up what it came to."""
+        failed, key = interaction.status == "failure", interaction.request_hash
         self._failures[key] = self._failures.get(key, 0) + 1 if failed else 0
-        sums = self.sums[source]
+        sums = self.sums[interaction.source]
         sums.calls += 1
         sums.failed += failed
-        sums.tokens += record["tokens"] or 0
-        sums.cost_usd += record.get("cost_usd") or 0.0
-        if not self.recorder.keep_wire:
-            record.pop("wire", None)
-        whole, line = self.recorder.line(record, valid=valid)
-        with self._lock:
-            self.lines.append(whole)
-            self._unwritten.append(line)
-        if source == "live" or len(self._unwritten) >= BATCH:
-            self.flush(failure=failed)
-
-    def flush(self, *, failure: bool = False) -> None:
-        """Write the lines kept back since the last time."""
-        with self._lock:
-            lines, self._unwritten = self._unwritten, []
-        if lines:
-            self.recorder.write(lines, failure=failure)
+        sums.tokens += interaction.tokens or 0
+        sums.cost_usd += interaction.cost_usd or 0.0
+        self._lines.append(line)
 
     def close(self) -> None:
         """Record the calls still under way: nobody will wait for their end."""

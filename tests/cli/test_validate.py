@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 from pytest_llmlog import encode
 from pytest_llmlog.cli import main
 from pytest_llmlog.errors import GoldenError
-from pytest_llmlog.golden import open_queue
+from pytest_llmlog.playback import open_queue
 
 FIXTURES = Path(__file__).parent.parent.parent / "fixtures"
 VALID = sorted((FIXTURES / "valid").iterdir())

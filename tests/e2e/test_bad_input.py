@@ -84,8 +84,10 @@ def _edited(change: Callable[[dict[str, Any]], None]) -> Callable[[str], str]:
             "ok",
         ),
         (_edited(lambda golden: golden.pop("test_id")), "$", "test_id"),
+        # Well typed, so the call is answered; the schema says no when the record is made.
+        (_edited(lambda golden: golden["interactions"][0].update(prompt_hash="noon")), "$.interactions[[]0[]].prompt_hash", "noon"),
     ],
-    ids=["truncated", "empty", "list", "newer", "tokens", "no-wire", "status", "no-test-id"],
+    ids=["truncated", "empty", "list", "newer", "tokens", "no-wire", "status", "no-test-id", "prompt-hash"],
 )
 @pytest.mark.parametrize("mode", ["auto", "replay"])
 def test_a_damaged_golden_is_an_error_and_stays_as_it_is(

@@ -82,6 +82,17 @@ def test_said(llmlog):
     assert (second.prompt_template, second.input, second.labels) == (None, None, {})
     assert second.session_id == "test_it.py::test_said"
 
+def test_left_before_the_stream_is_read(llmlog):
+    with llmlog.context(prompt_template="streamed"):
+        stream = openai.OpenAI().chat.completions.create(model="gpt-4o", stream=True, messages=[{"role": "user", "content": "Go"}])
+    assert list(stream)
+    assert llmlog[-1].prompt_template == "streamed"
+
+def test_a_template_rendered_later_is_not_of_an_earlier_call(llmlog):
+    ask(llmlog.render("first", "Say {word} twice.", word="so"))
+    llmlog.render("second", "Say {word} twice.", word="so")
+    assert llmlog[-1].prompt_template == "first"
+
 def test_rendered(llmlog):
     ask(llmlog.render("two", "From {a} to {b}.", a="Ulm", b="Bonn"))
     assert (llmlog[-1].prompt_template, llmlog[-1].input) == ("two", {"a": "Ulm", "b": "Bonn"})
@@ -98,5 +109,5 @@ def test_templates_are_said_rendered_or_recognised_recording_and_replaying(suite
     (suite.path / "prompts").mkdir()
     (suite.path / "prompts" / "summary.txt").write_text("Summarise this text in one line:\n{text}\n")
     suite.write(test_it=SUITE)
-    suite.run().assert_outcomes(passed=3)
-    suite.replay_offline().assert_outcomes(passed=3)
+    suite.run().assert_outcomes(passed=5)
+    suite.replay_offline().assert_outcomes(passed=5)

@@ -13,7 +13,8 @@ import pytest
 
 from pytest_llmlog import golden, matching, validation, wire
 from pytest_llmlog.errors import GoldenError
-from pytest_llmlog.golden import Golden, ReplayQueue, open_queue, safe_name, save
+from pytest_llmlog.golden import Golden, safe_name, save
+from pytest_llmlog.playback import ReplayQueue, open_queue
 from pytest_llmlog.record import Interaction
 from pytest_llmlog.traffic import Exchange, Request, Response
 
@@ -208,14 +209,13 @@ def test_a_golden_that_cannot_be_used_is_named_with_place_and_fix(
         (lambda value: value["interactions"][1].update(colour="red"), "$.interactions[1]"),
         (lambda value: value["interactions"][1].update(tokens="3"), "$.interactions[1].tokens"),
         (lambda value: value["interactions"][1]["wire"]["response"].update(status="x"), "$.interactions[1].wire.response.status"),
+        (lambda value: value["interactions"][1].update(timestamp="noon"), "$.interactions[1].timestamp"),
     ],
 )
 def test_an_invalid_interaction_that_was_not_played_is_named(path: Path, change: Any, place: str) -> None:
     changed(saved(path, ask("one"), ask("two")), change)
-    queue = open_queue(path)
-    assert queue is not None
     with pytest.raises(GoldenError) as caught:
-        queue.unplayed(teardown=True)
+        (open_queue(path) or pytest.fail("no queue")).unplayed(teardown=True)
     assert (caught.value.path, caught.value.place) == (path, place)
 
 

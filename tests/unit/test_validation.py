@@ -16,7 +16,7 @@ from jsonschema import Draft202012Validator
 
 from pytest_llmlog import log, record, validation, wire
 from pytest_llmlog.errors import GoldenError
-from pytest_llmlog.golden import open_queue
+from pytest_llmlog.playback import open_queue
 
 FIXTURES = Path(__file__).parent.parent.parent / "fixtures"
 VALID = sorted(path.name for path in (FIXTURES / "valid").iterdir())
