@@ -62,7 +62,7 @@ class Calls(Sequence[Interaction]):
     @property
     def latency_seconds(self) -> float:
         """Seconds of all interactions together; recorded ones where they are replayed."""
-        return sum(call.latency_seconds for call in self)
+        return sum(call.latency_seconds or 0.0 for call in self)
 
     def response_json(self) -> Any:
         """The last interaction's answer parsed as JSON.

@@ -21,6 +21,12 @@ def timestamp() -> str:
     return f"{_second(seconds)}.{fraction // 1_000_000:03d}Z"
 
 
+def timestamp_of(seconds: float) -> str:
+    """Return a moment, in seconds since 1970-01-01 UTC, in the same form."""
+    whole, milliseconds = divmod(round(seconds * 1000), 1000)
+    return f"{_second(whole)}.{milliseconds:03d}Z"
+
+
 def now() -> float:
     """Seconds since 1970-01-01 UTC."""
     return time.time()

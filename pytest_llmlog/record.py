@@ -87,7 +87,7 @@ class Interaction(Struct, frozen=True, forbid_unknown_fields=True, gc=False, kw_
     usage_missing: str | None = None
     cost_usd: float | None = None
     cost_source: str | None = None
-    latency_seconds: float
+    latency_seconds: float | None
     time_to_first_chunk_seconds: float | None = None
     status: Status
     error: str | None = None
@@ -103,7 +103,7 @@ class Interaction(Struct, frozen=True, forbid_unknown_fields=True, gc=False, kw_
     stream: bool
     params: dict[str, Any] = {}
     tools: tuple[str, ...] = ()
-    finish_reasons: tuple[str, ...] = ()
+    finish_reasons: tuple[str | None, ...] = ()
     response_id: str | None = None
     provider_request_id: str | None = None
     attempt: int

@@ -117,12 +117,34 @@ class Response:
 
     @cached_property
     def is_event_stream(self) -> bool:
-        return self.content_type == "text/event-stream"
+        """Whether the body is server-sent events: as its header says, and as it begins; either may be missing or wrong."""
+        head = self.body[:64].lstrip()
+        if self.content_type == "text/event-stream":
+            return not head.startswith((b"{", b"["))
+        vague = self.content_type in ("", "text/plain") or "/" not in self.content_type
+        return vague and head.startswith((b"data:", b"event:"))
+
+    @property
+    def is_json_lines(self) -> bool:
+        """Whether the header announces one JSON value a line."""
+        return self.content_type.endswith(("ndjson", "jsonl", "stream+json", "jsonlines"))
 
     @cached_property
     def events(self) -> list[ServerSentEvent]:
         """The server-sent events of the body."""
         return parse_events(self.body)
+
+    @cached_property
+    def chunks(self) -> list[dict[str, Any]] | None:
+        """The JSON objects of a stream: of server-sent events, or one a line; None when the body is one JSON value."""
+        if self.is_event_stream:
+            found = [event.json for event in self.events]
+        elif self.json is UNPARSED or self.is_json_lines:
+            found = [parse_json(line) for line in self.body.splitlines() if line.strip()]
+        else:
+            return None
+        objects = [entry for entry in found if isinstance(entry, dict)]
+        return objects if objects or self.is_event_stream else None
 
 
 class ServerSentEvent:

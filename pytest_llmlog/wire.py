@@ -209,9 +209,10 @@ def _stored_pieces(body: Body | None) -> tuple[Piece, ...] | None:
 
 
 def _dump_response(response: Response) -> WireResponse:
-    if response.is_event_stream:
+    streamed = response.is_json_lines or "json" not in response.content_type
+    if response.content_type == "text/event-stream" or response.is_event_stream:
         body = dump_pieces(response.pieces, events=True)
-    elif len(response.pieces) > 1 and "json" not in response.content_type:
+    elif len(response.pieces) > 1 and streamed:
         body = dump_pieces(response.pieces, events=False)
     else:
         body = dump_body(response.body, response.content_type)

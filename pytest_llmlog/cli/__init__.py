@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from pytest_llmlog import __version__
+from pytest_llmlog.cli.import_ import import_
 from pytest_llmlog.cli.schema import schema
 from pytest_llmlog.cli.validate import validate
 
@@ -15,5 +16,6 @@ def main() -> None:
     """Read and check logs of language model calls."""
 
 
+main.add_command(import_)
 main.add_command(schema)
 main.add_command(validate)

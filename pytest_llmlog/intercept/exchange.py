@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
-from pytest_llmlog import clock, matching, redact, wire
+from pytest_llmlog import clock, decoding, matching, redact, wire
 from pytest_llmlog.errors import GoldenError
-from pytest_llmlog.intercept import decoding, interactions, scope
+from pytest_llmlog.intercept import interactions, scope
 from pytest_llmlog.intercept.explain import explain_miss, explain_missing_key, explain_stream_end
 from pytest_llmlog.intercept.scope import Scope
 from pytest_llmlog.playback import Recorded, ReplayQueue

@@ -11,17 +11,14 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from pytest_llmlog import callcontext, clock, encode, matching, pricing, wire
+from pytest_llmlog import callcontext, clock, encode, reading
 from pytest_llmlog.intercept.scope import Scope
 from pytest_llmlog.playback import Recorded
 from pytest_llmlog.providers import Endpoint
-from pytest_llmlog.providers.base import Answered, Asked, part_text, prompt_text, read_error, retry_after
+from pytest_llmlog.providers.base import Asked, part_text, prompt_text
 from pytest_llmlog.record import SCHEMA_VERSION, Interaction
 from pytest_llmlog.templates import Match, registry
-from pytest_llmlog.traffic import UNPARSED, Exchange, Request, Response
-
-RATE_LIMIT_PREFIXES = ("x-ratelimit-", "anthropic-ratelimit-")
-REQUEST_ID_HEADERS = ("x-request-id", "request-id", "apim-request-id")
+from pytest_llmlog.traffic import Exchange, Request
 
 
 class Moment(Struct, frozen=True, gc=False):
@@ -110,83 +107,6 @@ def _scope_fields(scope: Scope, moment: Moment) -> dict[str, Any]:
     }
 
 
-def _rate_limit(response: Response) -> dict[str, str | int | float]:
-    limits: dict[str, str | int | float] = {}
-    for name, value in response.headers.items():
-        for prefix in RATE_LIMIT_PREFIXES:
-            if name.startswith(prefix):
-                limits[name.removeprefix(prefix)] = int(value) if value.isdigit() else value
-    return limits
-
-
-def _failure(exchange: Exchange, answered: Answered) -> dict[str, Any]:
-    """The status, and with a failure its reason: the transport's, the way the body ended, or the provider's."""
-    failure, response = exchange.failure, exchange.response
-    if failure is not None:
-        return {"status": "failure", "error": failure.text or failure.type, "error_type": failure.type}
-    if response is not None and response.status < 400 and response.ended == "closed":
-        return {"status": "failure", "error": "the caller closed the stream before its end", "error_type": "StreamClosed"}
-    if answered.error is not None:
-        return {"status": "failure", "error": answered.error, "error_type": answered.error_type, "error_code": answered.error_code}
-    return {"status": "success"}
-
-
-def _malformed(response: Response) -> Answered | None:
-    """A success whose JSON is none."""
-    if "json" not in response.content_type or response.json is not UNPARSED or response.ended != "whole":
-        return None
-    text = response.body[:200].decode("utf-8", "replace")
-    return Answered(
-        error=f"the response is not JSON: {text!r}", error_type="MalformedResponse", usage_missing="the response is not JSON"
-    )
-
-
-def _answered(exchange: Exchange, endpoint: Endpoint) -> Answered:
-    response = exchange.response
-    if response is None:
-        return Answered(usage_missing="there was no response")
-    if response.status >= 400:
-        return replace(read_error(response), usage_missing="the request failed")
-    return _malformed(response) or endpoint.reader.answered(exchange)
-
-
-def _response_fields(response: Response | None) -> dict[str, Any]:
-    if response is None:
-        return {"stream": False}
-    headers = response.headers
-    return {
-        "http_status": response.status,
-        "stream": response.is_event_stream,
-        "retry_after_seconds": retry_after(headers),
-        "provider_request_id": next((headers[name] for name in REQUEST_ID_HEADERS if headers.get(name)), None),
-        "rate_limit": _rate_limit(response),
-    }
-
-
-def _cost(answered: Answered, endpoint: Endpoint, model: str | None) -> dict[str, Any]:
-    if answered.cost_usd is not None:
-        return {"cost_usd": answered.cost_usd, "cost_source": "provider"}
-    if answered.usage is None:
-        return {}
-    price = pricing.cost_usd(answered.usage, endpoint.provider, answered.response_model or model)
-    return {} if price is None else {"cost_usd": price, "cost_source": pricing.source()}
-
-
-def _request_fields(request: Request, endpoint: Endpoint, asked: Asked, key: str) -> dict[str, Any]:
-    return {
-        "provider": endpoint.provider,
-        "operation": endpoint.operation,
-        "model": asked.model,
-        "prompt": prompt_text(asked.messages),
-        "messages": asked.messages,
-        "params": asked.params,
-        "tools": asked.tools,
-        "prompt_hash": matching.digest_json(asked.messages),
-        "request_hash": key,
-        "server_address": f"{request.host}:{request.port}",
-    }
-
-
 def _attempt(request: Request, scope: Scope, key: str) -> int:
     """The SDK's own count of retries where it sends one, else how often the same request just failed."""
     count = request.headers.get("x-stainless-retry-count", "")
@@ -196,8 +116,7 @@ def _attempt(request: Request, scope: Scope, key: str) -> int:
 def live(exchange: Exchange, endpoint: Endpoint, scope: Scope, key: str, timing: Timing, redacted: int) -> Interaction:
     """The record of a call that went to the provider; the exchange is free of credentials."""
     request = exchange.request
-    asked = endpoint.reader.asked(request)
-    answered = _answered(exchange, endpoint)
+    asked = reading.asked(request, endpoint)
     return Interaction(
         timestamp=timing.moment.timestamp,
         schema_version=SCHEMA_VERSION,
@@ -206,21 +125,8 @@ def live(exchange: Exchange, endpoint: Endpoint, scope: Scope, key: str, timing:
         latency_seconds=round(timing.latency, 6),
         time_to_first_chunk_seconds=None if timing.first_chunk is None else round(timing.first_chunk, 6),
         attempt=_attempt(request, scope, key),
-        response=answered.response,
-        response_messages=answered.messages,
-        tool_calls=answered.tool_calls,
-        tokens=answered.usage.total if answered.usage else None,
-        usage=answered.usage,
-        usage_missing=answered.usage_missing,
-        finish_reasons=answered.finish_reasons,
-        response_id=answered.response_id,
-        response_model=answered.response_model,
         redacted=redacted,
-        wire=wire.dump(exchange),
-        **_request_fields(request, endpoint, asked, key),
-        **_response_fields(exchange.response),
-        **_failure(exchange, answered),
-        **_cost(answered, endpoint, asked.model),
+        **reading.read(exchange, endpoint, asked, key),
         **_scope_fields(scope, timing.moment),
         **_said(asked, scope, timing.moment),
     )
@@ -233,9 +139,9 @@ def replayed(recorded: Recorded, endpoint: Endpoint, scope: Scope, request: Requ
     """
     asked, fresh = Asked(), {}
     if request is not None:
-        asked = endpoint.reader.asked(request)
-        fresh = _request_fields(request, endpoint, asked, recorded.request_hash)
+        asked = reading.asked(request, endpoint)
+        fresh = reading.request_fields(request, endpoint, asked, recorded.request_hash)
     elif moment.is_telling:
         asked = Asked(messages=recorded.parsed.messages)
-    said = {**fresh, **_scope_fields(scope, moment), **_said(asked, scope, moment)}
+    said = {"origin": None, **fresh, **_scope_fields(scope, moment), **_said(asked, scope, moment)}
     return replace(recorded, timestamp=moment.timestamp, source="replay", **said)

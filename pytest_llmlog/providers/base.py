@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterable, Mapping
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, Protocol
+from urllib.parse import unquote
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from pytest_llmlog import clock
 from pytest_llmlog.record import ToolCall, Usage
@@ -35,12 +38,14 @@ class Answered(Struct, frozen=True, kw_only=True):
     usage: Usage | None = None
     usage_missing: str | None = None
     cost_usd: float | None = None
-    finish_reasons: tuple[str, ...] = ()
+    finish_reasons: tuple[str | None, ...] = ()
     response_id: str | None = None
     response_model: str | None = None
     error: str | None = None
     error_type: str | None = None
     error_code: str | int | None = None
+    stream: bool | None = None
+    """Whether the answer came as a stream; None where the response's own form tells."""
 
 
 class Reader(Protocol):
@@ -57,6 +62,28 @@ class Reader(Protocol):
 
     def finished(self, response: Response) -> bool:
         """Say whether a stream that the caller closed had already delivered the whole answer."""
+
+
+class FirstOf:
+    """Several APIs at one address: the first reader that accepts a request has it."""
+
+    def __init__(self, *readers: Reader) -> None:
+        self._readers = readers
+
+    def _of(self, request: Request) -> Reader:
+        return next((reader for reader in self._readers if reader.accepts(request)), self._readers[0])
+
+    def accepts(self, request: Request) -> bool:
+        return any(reader.accepts(request) for reader in self._readers)
+
+    def asked(self, request: Request) -> Asked:
+        return self._of(request).asked(request)
+
+    def answered(self, exchange: Exchange) -> Answered:
+        return self._of(exchange.request).answered(exchange)
+
+    def finished(self, response: Response) -> bool:
+        return any(reader.finished(response) for reader in self._readers)
 
 
 def text_part(content: str) -> Part:
@@ -110,8 +137,10 @@ def as_text(value: Any) -> str | None:
 
 
 def count(value: Any) -> int | None:
-    """A token count, or None for anything that is not a whole number from 0."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    """A token count, which some write as 6.0; None for anything that is not a whole number from 0."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
+        return None
+    return int(value) if isinstance(value, int) or value.is_integer() else None
 
 
 def parse_arguments(value: Any) -> Any:
@@ -124,17 +153,65 @@ def parse_arguments(value: Any) -> Any:
     return value if parsed is UNPARSED else parsed
 
 
-def read_error(response: Response) -> Answered:
-    """Read an error response: most APIs answer ``{"error": {"message", "type", "code"}}`` or something near it."""
-    body = as_object(response.json)
+def by_index(pieces: Mapping[Any, dict[str, Any]]) -> list[dict[str, Any]]:
+    """The pieces of a stream by the index it gave them; what has none, or an odd one, comes last in order of arrival."""
+    return [pieces[index] for index in sorted(pieces, key=lambda index: index if isinstance(index, int) else sys.maxsize)]
+
+
+def total(into: int | None, out: int | None) -> int | None:
+    """The sum of what is known; None when nothing is."""
+    return None if into is None and out is None else (into or 0) + (out or 0)
+
+
+def reasons(reason: Any) -> tuple[str, ...]:
+    """Finish reasons of an API that gives one."""
+    return (reason,) if isinstance(reason, str) and reason else ()
+
+
+def rest(body: dict[str, Any], elsewhere: frozenset[str]) -> dict[str, Any]:
+    """Parameters: what a request says beside the fields that the record keeps elsewhere."""
+    return {name: value for name, value in body.items() if name not in elsewhere}
+
+
+def path_model(request: Request) -> str | None:
+    """The model that an address names: ``…/models/NAME:verb``, ``/model/NAME/verb``, ``/deployments/NAME/…``."""
+    for marker in ("/models/", "/model/", "/deployments/"):
+        _, found, name = request.path.rpartition(marker)
+        if found:
+            last = name.partition("/")[0]
+            return unquote(last.rpartition(":")[0] if marker == "/models/" and ":" in last else last) or None
+    return None
+
+
+def tool_calls(messages: Iterable[Message]) -> tuple[ToolCall, ...]:
+    """The calls of the caller's tools in an answer's messages, in order."""
+    calls = [part for entry in messages for part in entry["parts"] if part["type"] == "tool_call"]
+    return tuple([ToolCall(id=call["id"], name=call["name"], arguments=call["arguments"]) for call in calls])
+
+
+def error_fields(value: Any) -> Answered:
+    """Read an error: most APIs answer ``{"error": {"message", "type", "code"}}`` or something near it; None without words."""
+    body = as_object(value[0] if isinstance(value, list) and value else value)
     error = as_object(body.get("error")) or body
-    text = as_text(body.get("error")) or as_text(error.get("message")) or as_text(body.get("detail"))
+    texts = (body.get("error"), error.get("message"), error.get("Message"), body.get("detail"), error.get("error_message"))
     code = error.get("code")
     return Answered(
-        error=text or _plain_error(response),
-        error_type=as_text(error.get("type")),
+        error=next((text for text in texts if isinstance(text, str) and text), None),
+        error_type=as_text(error.get("type")) or as_text(error.get("status")),
         error_code=code if isinstance(code, (str, int)) and not isinstance(code, bool) else None,
     )
+
+
+def in_band_error(value: Any) -> Answered:
+    """The error that some servers send inside a stream whose status was 200."""
+    found = error_fields(value)
+    return found if found.error else replace(found, error=str(value))
+
+
+def read_error(response: Response) -> Answered:
+    """Read an error response."""
+    found = error_fields(response.json)
+    return found if found.error else replace(found, error=_plain_error(response))
 
 
 def _plain_error(response: Response) -> str:

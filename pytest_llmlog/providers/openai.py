@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pytest_llmlog.providers.base import Answered, Asked, as_object, as_objects, as_text, count
+from pytest_llmlog.providers.base import Answered, Asked, as_object, as_objects, as_text, count, path_model
 from pytest_llmlog.record import Usage
 from pytest_llmlog.traffic import Request
 
@@ -18,10 +18,7 @@ def params(body: dict[str, Any]) -> dict[str, Any]:
 
 def model(request: Request, body: dict[str, Any]) -> str | None:
     """The model of the body, else Azure's deployment in the path."""
-    if name := as_text(body.get("model")):
-        return name
-    _, found, rest = request.path.partition("/deployments/")
-    return rest.partition("/")[0] if found else None
+    return as_text(body.get("model")) or path_model(request)
 
 
 def tool_names(body: dict[str, Any]) -> tuple[str, ...]:

@@ -17,12 +17,14 @@ from pytest_llmlog.providers.base import (
     as_object,
     as_objects,
     as_text,
+    by_index,
+    in_band_error,
     message,
     parse_arguments,
     text_part,
+    tool_calls,
 )  # fmt: skip
 from pytest_llmlog.providers.openai import asked, with_usage
-from pytest_llmlog.record import ToolCall
 from pytest_llmlog.traffic import Exchange, Request, Response
 
 
@@ -95,24 +97,20 @@ def read_message(entry: dict[str, Any]) -> Message:
     return message(role, *reasoning, *content_parts(content), *refusal, *_calls(entry))
 
 
-def tool_calls(messages: Iterable[Message]) -> tuple[ToolCall, ...]:
-    """The calls of the tools in an answer's messages, in order."""
-    calls = [part for entry in messages for part in entry["parts"] if part["type"] == "tool_call"]
-    return tuple([ToolCall(id=call["id"], name=call["name"], arguments=call["arguments"]) for call in calls])
-
-
-def _answer(body: dict[str, Any], missing: str) -> Answered:
+def read_body(body: dict[str, Any], missing: str, **fields: Any) -> Answered:
+    """Read a whole answer."""
     choices = as_objects(body.get("choices"))
     messages, reasons = [], []
     for choice in choices:
         entry = read_message(as_object(choice.get("message") or {"content": choice.get("text")}))
-        if isinstance(reason := choice.get("finish_reason"), str):
+        reason = as_text(choice.get("finish_reason"))
+        if reason:
             entry["finish_reason"] = reason
-            reasons.append(reason)
+        reasons.append(reason)
         messages.append(entry)
     return with_usage(
         body.get("usage"), missing, response=answer_text(tuple(messages)), messages=tuple(messages), tool_calls=tool_calls(messages),
-        finish_reasons=tuple(reasons), response_id=as_text(body.get("id")), response_model=as_text(body.get("model")) or None,
+        finish_reasons=tuple(reasons), response_id=as_text(body.get("id")), response_model=as_text(body.get("model")) or None, **fields,
     )  # fmt: skip
 
 
@@ -146,19 +144,7 @@ def assemble(chunks: Iterable[dict[str, Any]]) -> dict[str, Any]:
             choice["finish_reason"] = piece.get("finish_reason") or choice.get("finish_reason")
     for choice in choices.values():
         choice["message"]["tool_calls"] = list(choice["message"].pop("_calls", {}).values())
-    return {**body, "choices": [choices[index] for index in sorted(choices, key=str)]}
-
-
-def stream_error(chunks: Iterable[dict[str, Any]]) -> Answered | None:
-    """The error that some servers send inside a stream whose status was 200."""
-    for chunk in chunks:
-        if error := chunk.get("error"):
-            details = as_object(error)
-            return Answered(
-                error=as_text(details.get("message")) or str(error), error_type=as_text(details.get("type")),
-                error_code=code if isinstance(code := details.get("code"), (str, int)) else None,
-            )  # fmt: skip
-    return None
+    return {**body, "choices": by_index(choices)}
 
 
 class Chat:
@@ -176,14 +162,19 @@ class Chat:
     def answered(self, exchange: Exchange) -> Answered:
         response = exchange.response
         assert response is not None
-        if not response.is_event_stream:
-            return _answer(as_object(response.json), "the response has no usage")
-        chunks = as_objects([event.json for event in response.events])
-        if failure := stream_error(chunks):
-            return failure
+        chunks = response.chunks
+        if chunks is None:
+            body = as_object(response.json)
+            return (
+                in_band_error(body)
+                if body.get("error") and not body.get("choices")
+                else read_body(body, "the response has no usage")
+            )
+        if failed := next((chunk for chunk in chunks if chunk.get("error")), None):
+            return in_band_error(failed)
         wanted = as_object(as_object(exchange.request.json).get("stream_options")).get("include_usage")
         missing = "the stream ended before its usage" if wanted else "streamed without stream_options.include_usage"
-        return _answer(assemble(chunks), missing)
+        return read_body(assemble(chunks), missing, stream=True)
 
     def finished(self, response: Response) -> bool:
         events = response.events

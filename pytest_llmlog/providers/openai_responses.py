@@ -15,12 +15,14 @@ from pytest_llmlog.providers.base import (
     as_object,
     as_objects,
     as_text,
+    by_index,
     message,
     parse_arguments,
     text_part,
+    tool_calls,
 )  # fmt: skip
 from pytest_llmlog.providers.openai import asked, with_usage
-from pytest_llmlog.providers.openai_chat import media_part, tool_calls
+from pytest_llmlog.providers.openai_chat import media_part
 from pytest_llmlog.traffic import Exchange, Request, Response, ServerSentEvent
 
 LAST_EVENTS = ("response.completed", "response.incomplete", "response.failed", "error")
@@ -105,7 +107,7 @@ def _partial(events: list[ServerSentEvent]) -> dict[str, Any]:
             item = items.setdefault(index, {"type": "message", "role": "assistant"})
             text = "".join(str(part.get("text", "")) for part in as_objects(item.get("content")))
             item["content"] = [{"type": "output_text", "text": text + str(data.get("delta", ""))}]
-    return {**body, "output": [items[index] for index in sorted(items, key=str)]}
+    return {**body, "output": by_index(items)}
 
 
 class Responses:

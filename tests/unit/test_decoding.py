@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from pytest_llmlog.intercept.decoding import decode
+from pytest_llmlog.decoding import decode
 
 TEXT = b"data: one\n\n" * 20 + "data: é🙂\n\n".encode() + bytes(range(256))
 
