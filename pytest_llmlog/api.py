@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import get_args
 
 from pytest_llmlog import git, intercept
 from pytest_llmlog.callcontext import context, render
@@ -40,14 +41,21 @@ def capture(
         wire: keep the raw exchange in each line as well.
         fsync: which records are forced to the disk: ``never``, on ``failure``, ``always``.
         redact: a step of your own over every text before it is written; if it raises, that call is not written.
-        keep: how many interactions the yielded sequence holds on to, the newest.
+        keep: how many interactions the yielded sequence holds on to, the newest; its sums are theirs. The log has all.
 
     Yields:
         The interactions of the block, oldest first.
 
     Raises:
         LogError: the log cannot be opened for appending.
+        TypeError, ValueError: an argument cannot be used.
     """
+    if fsync not in get_args(Fsync):
+        raise ValueError(f"fsync must be one of {', '.join(get_args(Fsync))}, not {fsync!r}")
+    if redact is not None and not callable(redact):
+        raise TypeError(f"redact must be a function from text to text, not {type(redact).__name__}")
+    if keep < 0:
+        raise ValueError(f"keep must be 0 or more, not {keep}")
     run_id = uuid.uuid4().hex
     log = LogWriter(Path(path), fsync)
     report = logging.getLogger("pytest_llmlog").warning
@@ -59,7 +67,7 @@ def capture(
         keep_wire=wire,
         git_commit=git.commit(Path.cwd()),
     )
-    scope = Scope(recorder, session_id=session_id or run_id, keep=keep)
+    scope = Scope(recorder, session_id=run_id if session_id is None else str(session_id), keep=keep)
     intercept.install()
     try:
         with captures.enter(scope):

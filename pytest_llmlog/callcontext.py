@@ -44,15 +44,21 @@ def context(
 
     Blocks nest: what an inner one leaves out holds on from the outer one, and labels are merged. The block holds for
     this thread and for the asyncio tasks started inside it.
+
+    Raises:
+        TypeError: ``input`` is neither a text nor a mapping.
     """
+    if input is not None and not isinstance(input, (str, Mapping)):
+        raise TypeError(f"input must be a text or a mapping of names to values, not {type(input).__name__}")
     outer = _context.get() or CallContext()
     given = {
         "prompt_template": prompt_template,
         "template_version": template_version,
-        "input": dict(input) if isinstance(input, Mapping) else input,
         "session_id": session_id,
     }
-    said = {name: value for name, value in given.items() if value is not None}
+    said: dict[str, Any] = {name: str(value) for name, value in given.items() if value is not None}
+    if input is not None:
+        said["input"] = input if isinstance(input, str) else {str(name): value for name, value in input.items()}
     token = _context.set(replace(outer, **said, labels={**outer.labels, **(labels or {})}))
     try:
         yield

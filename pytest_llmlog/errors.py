@@ -45,5 +45,5 @@ class LogError(LlmlogError):
     """
 
     def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(f"{path}: cannot write the log: {reason}\n  fix: make the folder writable or name another file")
+        super().__init__(f"{path}: cannot write the log: {reason}\n  fix: name a file in a folder that can be written")
         self.path, self.reason = path, reason

@@ -45,7 +45,8 @@ class LogWriter:
     """
 
     def __init__(self, path: Path, fsync: Fsync = "never") -> None:
-        self.path, self._name = path, str(path)
+        self.path = path.absolute()  # a program may change its folder
+        self._name = str(self.path)
         self._fsync = fsync
         self._lock = threading.Lock()
         self._torn = False

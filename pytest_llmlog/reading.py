@@ -14,6 +14,9 @@ from pytest_llmlog.providers.base import Answered, Asked, prompt_text, read_erro
 from pytest_llmlog.traffic import UNPARSED, Exchange, Request, Response
 
 RATE_LIMIT_PREFIXES = ("x-ratelimit-", "anthropic-ratelimit-")
+UNFINISHED = "Unfinished"
+ENDED_FIRST = "the test, or the capture() block, was over before the answer"
+
 REQUEST_ID_HEADERS = ("x-request-id", "request-id", "apim-request-id", "x-amzn-requestid", "x-goog-request-id", "cf-ray")
 
 
@@ -47,10 +50,12 @@ def _failure(exchange: Exchange, answered: Answered) -> dict[str, Any]:
     failure, response = exchange.failure, exchange.response
     if failure is not None:
         return {"status": "failure", "error": failure.text or failure.type, "error_type": failure.type}
-    if response is not None and response.status < 400 and response.ended == "closed":
-        return {"status": "failure", "error": "the caller closed the stream before its end", "error_type": "StreamClosed"}
     if answered.error is not None:
         return {"status": "failure", "error": answered.error, "error_type": answered.error_type, "error_code": answered.error_code}
+    if exchange.unfinished and response is not None and response.ended == "closed":
+        return {"status": "failure", "error": ENDED_FIRST, "error_type": UNFINISHED}
+    if response is not None and response.ended == "closed":
+        return {"status": "failure", "error": "the caller closed the stream before its end", "error_type": "StreamClosed"}
     return {"status": "success"}
 
 

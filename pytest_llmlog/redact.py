@@ -37,6 +37,12 @@ CREDENTIAL_QUERY = frozenset(
 
 _CREDENTIAL_NAME = re.compile(r"(?:API_?KEY|TOKEN|SECRET|PASSWORD|CREDENTIALS?)(?:_ID)?$", re.IGNORECASE)
 
+SIGNATURE_QUERY = (
+    "sig", "signature", "Signature", "X-Amz-Signature", "X-Amz-Credential", "X-Amz-Security-Token", "X-Goog-Signature", "api_key",
+    "api-key", "apikey", "access_token", "subscription-key",
+)  # fmt: skip
+"""Query parameters of addresses inside a text that are never anything but a credential."""
+
 KEY_SHAPES: tuple[tuple[str, str], ...] = (
     ("sk-", r"sk-[A-Za-z0-9_-]{20,}"),
     ("sess-", r"sess-[A-Za-z0-9]{32,}"),
@@ -51,6 +57,8 @@ KEY_SHAPES: tuple[tuple[str, str], ...] = (
     ("xai-", r"xai-[A-Za-z0-9]{40,}"),
     ("eyJ", r"eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}"),
     ("PRIVATE KEY", r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----"),
+    ("://", r"(?<=://)(?!\[REDACTED)[^/\s\"'@:\\]{1,200}:[^/\s\"'@\\]{1,200}(?=@)"),
+    *((f"{name}=", rf"(?:(?<=[?&]{name}=)|(?<=\\u0026{name}=))(?!\[REDACTED)[^&\s\"'\\<>)]+") for name in SIGNATURE_QUERY),
 )
 """(text that any such key holds, pattern): the first is looked for because that costs next to nothing."""
 
@@ -62,7 +70,8 @@ _SHAPES = tuple((marker, re.compile(_BEFORE + pattern, re.DOTALL)) for marker, p
 
 def is_credential(value: str) -> bool:
     """Say whether a value is long and odd enough that it can be replaced wherever it stands."""
-    return len(value) >= 8 and value != PLACEHOLDER_KEY and not value.isalpha() and not value.startswith("[REDACTED")
+    odd = not value.isalpha() or len(value) >= 16
+    return len(value) >= 8 and odd and value != PLACEHOLDER_KEY and not value.startswith("[REDACTED")
 
 
 def environment_credentials(environ: Mapping[str, str]) -> set[str]:
@@ -143,6 +152,8 @@ class Redactor:
         text, count = self.without_credentials(text)
         if self._custom is not None:
             changed = self._custom(text)
+            if not isinstance(changed, str):
+                raise TypeError(f"the redaction step of your own returned {type(changed).__name__}, not text")
             count += changed != text
             text = changed
         return text, count

@@ -18,6 +18,10 @@ REMEMBERED = 2_000
 """How many rendered prompts are kept to be recognised, the newest."""
 
 
+SHORTEST_CONTAINED = 16
+"""Characters that a rendered prompt has at least to be recognised inside a longer message."""
+
+
 class Match(Struct, frozen=True):
     """A prompt's template and what was put into it."""
 
@@ -124,6 +128,8 @@ class Templates:
             KeyError, IndexError, ValueError: as ``str.format`` does.
         """
         prompt = text.format(**variables)
+        if not prompt.strip():
+            return prompt
         self._rendered[prompt.strip()] = Match(name, digest(text.strip().encode()), dict(variables))
         self._rendered.move_to_end(prompt.strip())
         while len(self._rendered) > REMEMBERED:
@@ -145,9 +151,17 @@ class Templates:
         return next((match for match in found if match), None) or self._contained(wanted)
 
     def _contained(self, texts: Sequence[str]) -> Match | None:
-        """A rendered prompt inside a longer message, the newest first."""
-        rendered = [(prompt, match) for prompt, match in reversed(list(self._rendered.items())) if prompt]
-        return next((match for text in texts for prompt, match in rendered if prompt in text), None)
+        """A rendered prompt inside a longer message, between words and long enough not to be there by chance; the newest first."""
+        long = [(prompt, match) for prompt, match in reversed(list(self._rendered.items())) if len(prompt) >= SHORTEST_CONTAINED]
+        return next((match for text in texts for prompt, match in long if _stands_in(prompt, text)), None)
+
+
+def _stands_in(prompt: str, text: str) -> bool:
+    place = text.find(prompt)
+    if place < 0:
+        return False
+    before, after = text[:place][-1:], text[place + len(prompt) :][:1]
+    return not (before.isalnum() or after.isalnum())
 
 
 def load(patterns: Iterable[str], root: Path) -> list[Template]:

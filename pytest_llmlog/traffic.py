@@ -193,7 +193,12 @@ class TransportFailure:
 
 
 class Exchange:
-    """A request and what came of it: a response, a transport failure, or both when a stream broke."""
+    """A request and what came of it: a response, a transport failure, or both when a stream broke.
 
-    def __init__(self, request: Request, response: Response | None, failure: TransportFailure | None = None) -> None:
-        self.request, self.response, self.failure = request, response, failure
+    ``unfinished`` tells that nobody waited for the end: the test or the ``capture()`` block was over.
+    """
+
+    def __init__(
+        self, request: Request, response: Response | None, failure: TransportFailure | None = None, *, unfinished: bool = False
+    ) -> None:
+        self.request, self.response, self.failure, self.unfinished = request, response, failure, unfinished

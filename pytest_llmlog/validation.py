@@ -25,13 +25,19 @@ class Fault(Struct, frozen=True):
 
 
 def schema_text(name: SchemaName = "interaction") -> str:
-    """The JSON Schema as shipped."""
+    """The JSON Schema as shipped; that of a golden with the interaction's inside, so that it needs nothing beside it."""
+    if name == "golden":
+        return json.dumps({**schema("golden"), "$defs": {"interaction": schema("interaction")}}, indent=2) + "\n"
+    return _shipped(name)
+
+
+def _shipped(name: SchemaName) -> str:
     return files("pytest_llmlog").joinpath("schema", f"{name}.schema.json").read_text(encoding="utf-8")
 
 
 @cache
 def schema(name: SchemaName) -> Any:
-    return json.loads(schema_text(name))
+    return json.loads(_shipped(name))
 
 
 @cache

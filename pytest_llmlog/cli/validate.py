@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from pathlib import Path
-from typing import BinaryIO
+from io import BufferedReader
+from typing import Any, BinaryIO, cast
 
 import click
 import msgspec
@@ -51,25 +51,44 @@ def _check_golden(name: str, text: bytes) -> Iterator[Finding | None]:
         yield None
 
 
-def _is_golden(text: bytes) -> bool:
-    """Tell a golden, whole or damaged, from a log that is called .json: a log's first line is a record."""
-    first = text.lstrip().partition(b"\n")[0]
-    try:
-        record = msgspec.json.decode(first)
-    except (ValueError, RecursionError):
-        return True
-    return not isinstance(record, dict) or "interactions" in record or "golden_version" in record
+def _is_golden(name: str, file: BufferedReader) -> bool:
+    """Tell a golden, whole or damaged, from a log by how it begins, a log's first line being a record, and by its name."""
+    begin = file.peek(4096)[:4096].lstrip()
+    if begin.startswith(log.RECORD_START):
+        return False
+    opened = begin.startswith(b"{") and begin[1:].lstrip(b" ")[:1] in (b"", b"\r", b"\n")
+    return opened or b'"golden_version"' in begin or name.endswith((".json", ".json.new"))
+
+
+def _check_file(name: str, file: BufferedReader) -> Iterator[Finding | None]:
+    yield from _check_golden(name, file.read()) if _is_golden(name, file) else _check_log(name, file)
 
 
 def _check(name: str) -> Iterator[Finding | None]:
     if name == "-":
-        yield from _check_log("<stdin>", sys.stdin.buffer)
-        return
-    if name.endswith((".json", ".json.new")) and _is_golden(text := Path(name).read_bytes()):
-        yield from _check_golden(name, text)
+        yield from _check_file("<stdin>", BufferedReader(cast("Any", sys.stdin.buffer)))
         return
     with open(name, "rb") as file:
-        yield from _check_log(name, file)
+        yield from _check_file(name, file)
+
+
+class Reading:
+    """The findings of a file until they end or the file cannot be read: what goes wrong while printing is not the file's."""
+
+    def __init__(self, name: str) -> None:
+        self._found = _check(name)
+        self.error: OSError | None = None
+
+    def __iter__(self) -> Iterator[Finding | None]:
+        while True:
+            try:
+                finding = next(self._found)
+            except StopIteration:
+                return
+            except OSError as exc:
+                self.error = exc
+                return
+            yield finding
 
 
 @click.command()
@@ -84,16 +103,16 @@ def validate(files: tuple[str, ...], as_json: bool) -> None:
     """
     valid = invalid = unreadable = 0
     for name in files:
-        try:
-            for finding in _check(name):
-                if finding is None:
-                    valid += 1
-                    continue
-                invalid += 1
-                click.echo(json.dumps({f: getattr(finding, f) for f in finding.__struct_fields__}) if as_json else finding.text())
-        except OSError as exc:
+        reading = Reading(name)
+        for finding in reading:
+            if finding is None:
+                valid += 1
+                continue
+            invalid += 1
+            click.echo(json.dumps({f: getattr(finding, f) for f in finding.__struct_fields__}) if as_json else finding.text())
+        if reading.error is not None:
             unreadable += 1
-            click.echo(f"{name}: cannot be read: {exc.strerror}", err=True)
+            click.echo(f"{name}: cannot be read: {reading.error.strerror}", err=True)
     if as_json:
         click.echo(json.dumps({"valid": valid, "faults": invalid}))
     else:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
-from pytest_llmlog import clock, decoding, matching, redact, wire
+from pytest_llmlog import clock, decoding, matching, reading, redact, wire
 from pytest_llmlog.errors import GoldenError
 from pytest_llmlog.intercept import interactions, scope
 from pytest_llmlog.intercept.explain import explain_miss, explain_missing_key, explain_stream_end
@@ -67,8 +67,8 @@ class LiveCall:
         """A piece of the body is here, and on its way to the caller."""
         self._pieces.append((clock.monotonic() - self._started, data))
 
-    def finish(self, ended: Ended = "whole", error: BaseException | None = None) -> None:
-        """The body has ended, or the transport has failed; only the first word counts."""
+    def finish(self, ended: Ended = "whole", error: BaseException | None = None, *, unfinished: bool = False) -> None:
+        """The body has ended, the transport has failed, or nobody waits any more; only the first word counts."""
         if self._finished:
             return
         self._finished = True
@@ -76,11 +76,11 @@ class LiveCall:
         for owner in self._scopes:
             owner.open_calls.discard(self)
         try:
-            self._record(ended, error, latency)
+            self._record(ended, error, latency, unfinished)
         except Exception as exc:
             self._scopes[0].recorder.fault("a call could not be recorded", exc)
 
-    def _record(self, ended: Ended, error: BaseException | None, latency: float) -> None:
+    def _record(self, ended: Ended, error: BaseException | None, latency: float, unfinished: bool) -> None:
         owner = self._scopes[0]
         response = self._response(ended)
         if response is not None and response.ended == "closed" and self._has_said_all(response):
@@ -90,9 +90,11 @@ class LiveCall:
             text, count = owner.recorder.redactor.text(str(error))
             self._redacted += count
             failure = TransportFailure(type(error).__name__, text)
+        elif response is None:
+            failure = TransportFailure(reading.UNFINISHED, reading.ENDED_FIRST)
         first, last = (self._pieces[0][0], self._pieces[-1][0]) if self._pieces else (None, latency)
         timing = interactions.Timing(self._moment, latency if error else last, first)
-        exchange = Exchange(self._request, response, failure)
+        exchange = Exchange(self._request, response, failure, unfinished=unfinished)
         interaction = interactions.live(exchange, self._endpoint, owner, self._key, timing, self._redacted)
         for each in self._scopes:
             each.keep(interaction)

@@ -264,7 +264,7 @@ class Scope:
     def close(self) -> None:
         """Record the calls still under way: nobody will wait for their end."""
         for call in list(self.open_calls):
-            call.finish("closed")
+            call.finish("closed", unfinished=True)
         self.flush()
 
 

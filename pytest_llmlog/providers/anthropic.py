@@ -158,7 +158,8 @@ class Messages:
 
     def streamed(self, events: list[dict[str, Any]], **fields: Any) -> Answered:
         failed = next((event for event in events if event.get("type") == "error"), None)
-        return in_band_error(failed) if failed else answer(assemble(events), stream=True, **fields)
+        said = answer(assemble(events), stream=True, **fields)
+        return in_band_error(failed, said) if failed else said
 
     def finished(self, response: Response) -> bool:
         return any(as_object(event.json).get("type") == "message_stop" for event in response.events[-2:])

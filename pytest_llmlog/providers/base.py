@@ -202,10 +202,11 @@ def error_fields(value: Any) -> Answered:
     )
 
 
-def in_band_error(value: Any) -> Answered:
-    """The error that some servers send inside a stream whose status was 200."""
+def in_band_error(value: Any, said: Answered | None = None) -> Answered:
+    """The error that some servers send inside a stream whose status was 200, with what the stream had said before."""
     found = error_fields(value)
-    return found if found.error else replace(found, error=str(value))
+    text = found.error or str(value)
+    return replace(said or Answered(), error=text, error_type=found.error_type, error_code=found.error_code)
 
 
 def read_error(response: Response) -> Answered:

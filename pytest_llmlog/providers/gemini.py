@@ -158,7 +158,8 @@ class Generate:
         if chunks is None:
             return self._answer(as_object(whole), stream=False)
         failed = next((chunk for chunk in chunks if chunk.get("error")), None)
-        return in_band_error(failed) if failed else self._answer(assemble(chunks), stream=True)
+        said = self._answer(assemble(chunks), stream=True)
+        return in_band_error(failed, said) if failed else said
 
     def _answer(self, body: dict[str, Any], *, stream: bool) -> Answered:
         messages, finish = [], []

@@ -65,16 +65,16 @@ class _Reader:
         assert response is not None
         chunks = response.chunks
         pieces = [as_object(response.json)] if chunks is None else chunks
-        if failed := next((piece for piece in pieces if piece.get("error")), None):
-            return in_band_error(failed)
         last = pieces[-1] if pieces else {}
         said = message("assistant", *self._said(pieces))
         counted = usage(last)
-        return Answered(
+        answer = Answered(
             response=answer_text((said,)), messages=(said,) if said["parts"] else (), tool_calls=tool_calls((said,)), usage=counted,
             usage_missing=None if counted else "the response has no token counts", finish_reasons=reasons(last.get("done_reason")),
             response_model=as_text(last.get("model")), stream=chunks is not None,
         )  # fmt: skip
+        failed = next((piece for piece in pieces if piece.get("error")), None)
+        return in_band_error(failed, answer) if failed else answer
 
     def _messages(self, body: dict[str, Any]) -> list[Message]:
         return []

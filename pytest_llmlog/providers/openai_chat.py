@@ -170,11 +170,11 @@ class Chat:
                 if body.get("error") and not body.get("choices")
                 else read_body(body, "the response has no usage")
             )
-        if failed := next((chunk for chunk in chunks if chunk.get("error")), None):
-            return in_band_error(failed)
         wanted = as_object(as_object(exchange.request.json).get("stream_options")).get("include_usage")
         missing = "the stream ended before its usage" if wanted else "streamed without stream_options.include_usage"
-        return read_body(assemble(chunks), missing, stream=True)
+        said = read_body(assemble(chunks), missing, stream=True)
+        failed = next((chunk for chunk in chunks if chunk.get("error")), None)
+        return in_band_error(failed, said) if failed else said
 
     def finished(self, response: Response) -> bool:
         events = response.events

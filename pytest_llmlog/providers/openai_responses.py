@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec.structs import replace
+
 from pytest_llmlog.providers.base import (
     Answered,
     Asked,
@@ -16,6 +18,7 @@ from pytest_llmlog.providers.base import (
     as_objects,
     as_text,
     by_index,
+    in_band_error,
     message,
     parse_arguments,
     text_part,
@@ -137,12 +140,7 @@ class Responses:
             return _answer(_partial(events), "the stream ended before its usage")
         if last["type"] != "error":
             return _answer(as_object(last.get("response")), "the response has no usage")
-        error = as_object(last.get("error")) or last
-        return Answered(
-            error=as_text(error.get("message")) or "the stream sent an error",
-            error_type=as_text(error.get("type")),
-            error_code=as_text(error.get("code")),
-        )
+        return in_band_error(last, replace(_answer(_partial(events), "the stream ended with an error"), stream=True))
 
     def finished(self, response: Response) -> bool:
         return any(as_object(event.json).get("type") in LAST_EVENTS for event in response.events[-2:])

@@ -170,3 +170,109 @@ def test_importing_the_package_imports_no_http_client_and_no_pytest(statement: s
         f"import sys\n{statement}\nassert not {{'httpx', 'httpx2', 'openai', 'pytest', '_pytest', 'deepdiff'}} & set(sys.modules)"
     )
     assert sys.version_info >= (3, 10)
+
+
+def test_what_is_under_way_when_the_block_ends_is_no_success(application: RunApplication, server: StandIn, tmp_path: Path) -> None:
+    server.push(Reply(delay=3.0), Reply(events=EVENTS, pause=0.01))
+    application(f"""{ASKING}
+with pytest_llmlog.capture("waiting.log"):
+    thread = threading.Thread(target=ask, args=["late"])
+    thread.start()
+    while not [call for call in __import__("pytest_llmlog.intercept.scope", fromlist=["x"]).captures.current().open_calls]:
+        pass
+thread.join()
+with pytest_llmlog.capture("streaming.log"):
+    stream = ask("later", stream=True)
+    next(stream)
+list(stream)
+""")
+    for name in ("waiting.log", "streaming.log"):
+        (record,) = _records(tmp_path / name)
+        assert (record["status"], record["error_type"]) == ("failure", "Unfinished")
+        assert "over before the answer" in record["error"]
+
+
+EVENTS: list[str | dict[str, Any]] = [
+    {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "gpt-4o", "choices": [{"index": 0, "delta": {"content": word}, "finish_reason": None}]}
+    for word in ("One ", "two ", "three ")
+]  # fmt: skip
+
+
+def test_an_error_inside_a_stream_is_the_reason_and_what_came_before_is_kept(
+    application: RunApplication, server: StandIn, tmp_path: Path
+) -> None:
+    server.push(Reply(events=[EVENTS[0], {"error": {"message": "server exploded", "type": "server_error", "code": "boom"}}]))
+    application(f"""{ASKING}
+with pytest_llmlog.capture("calls.log"):
+    try:
+        list(ask("why", stream=True))
+    except openai.APIError as error:
+        assert "server exploded" in str(error)
+""")
+    (record,) = _records(tmp_path / "calls.log")
+    assert (record["status"], record["error"], record["error_type"]) == ("failure", "server exploded", "server_error")
+    assert (record["error_code"], record["response"]) == ("boom", "One ")
+
+
+def test_a_relative_log_stays_where_it_was_opened(application: RunApplication, tmp_path: Path) -> None:
+    application(f"""{ASKING}
+with pytest_llmlog.capture("calls.log"):
+    ask("one")
+    os.mkdir("elsewhere")
+    os.chdir("elsewhere")
+    ask("two")
+""")
+    assert [record["prompt"] for record in _records(tmp_path / "calls.log")] == ["one", "two"]
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_credentials_in_addresses_inside_a_body_and_keys_of_letters_stay_off_the_disk(
+    application: RunApplication, server: StandIn, tmp_path: Path
+) -> None:
+    key = "abcdefghijklmnopqrstuvwxyzabcdefghijklmn"
+    server.push(Reply(401, {"error": {"message": f"Incorrect API key provided: {key}"}}))
+    application(
+        f"""{ASKING}
+with pytest_llmlog.capture("calls.log", wire=True):
+    try:
+        ask([{{"type": "text", "text": "my password and token are in {key}, see https://host:8080/a@b?page=2"}},
+             {{"type": "image_url", "image_url": {{"url": "https://u:pw123456!@x.y/i.png?sv=1&sig=SECRETSIG12345&se=2"}}}}])
+    except openai.AuthenticationError:
+        pass
+""",
+        OPENAI_API_KEY=key,
+    )
+    text = (tmp_path / "calls.log").read_text()
+    (record,) = _records(tmp_path / "calls.log")
+    assert not [secret for secret in (key, "pw123456", "SECRETSIG") if secret in text]
+    assert record["messages"][0]["parts"][1]["uri"] == "https://[REDACTED]@x.y/i.png?sv=1&sig=[REDACTED]&se=2"
+    assert record["prompt"].startswith("my password and token are in [REDACTED], see https://host:8080/a@b?page=2")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [("fsync='sometimes'", ValueError), ("redact=5", TypeError), ("keep=-1", ValueError)],
+)
+def test_an_argument_that_cannot_be_used_is_named(tmp_path: Path, arguments: str, error: type[Exception]) -> None:
+    import pytest_llmlog
+
+    name, value = arguments.split("=")
+    with pytest.raises(error, match=name), pytest_llmlog.capture(tmp_path / "log", **{name: eval(value)}):
+        pass
+    assert not (tmp_path / "log").exists()
+
+
+def test_what_context_is_given_is_text_or_an_error(application: RunApplication, tmp_path: Path) -> None:
+    application(f"""{ASKING}
+with pytest_llmlog.capture("calls.log", session_id=7) as calls:
+    with pytest_llmlog.context(prompt_template=7, template_version=2, input={{"a": 5}}):
+        ask("one")
+    for wrong in (5, ["a"]):
+        try:
+            with pytest_llmlog.context(input=wrong):
+                raise AssertionError("taken")
+        except TypeError as error:
+            assert "input" in str(error)
+    assert (calls[0].prompt_template, calls[0].template_version, calls[0].input, calls[0].session_id) == ("7", "2", {{"a": 5}}, "7")
+""")
+    assert len(_records(tmp_path / "calls.log")) == 1

@@ -221,7 +221,7 @@ def test_a_stream_still_open_when_its_test_ends_is_recorded(suite: Suite) -> Non
     suite.server.push(Reply(events=list(EVENTS), pause=0.05))
     suite.run("--llmlog-mode=record").assert_outcomes(passed=2)
     (record,) = suite.records()
-    assert (record["test_id"], record["error_type"]) == ("test_it.py::test_it", "StreamClosed")
+    assert (record["test_id"], record["error_type"]) == ("test_it.py::test_it", "Unfinished")
 
 
 def test_chunks_reach_the_caller_when_they_arrive(suite: Suite) -> None:

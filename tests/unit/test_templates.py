@@ -168,12 +168,27 @@ def test_what_was_rendered_comes_before_what_matches() -> None:
 
 def test_a_rendered_prompt_inside_a_longer_message_is_found_the_newest_first() -> None:
     registry = Templates()
-    registry.render("old", "alpha {x}", {"x": "1"})
-    registry.render("new", "beta {x}", {"x": "2"})
-    match = registry.recognise(["Context.\nalpha 1\nbeta 2\nMore."])
+    registry.render("old", "alpha centauri {x}", {"x": "1"})
+    registry.render("new", "beta pictoris: {x}", {"x": "2"})
+    match = registry.recognise(["Context.\nalpha centauri 1\nbeta pictoris: 2\nMore."])
     assert match is not None
     assert match.name == "new"
-    assert registry.recognise(["alpha 2"]) is None
+    assert registry.recognise(["alpha centauri 2"]) is None
+
+
+@pytest.mark.parametrize(
+    ("template", "value", "prompt"),
+    [
+        ("{x}", "a", "unrelated banana"),
+        ("Hi {x}", "Al", "Hi Alfred, welcome"),
+        ("Translate this: {x}", "dog", "Do not Translate this: dogma"),
+        ("retranslate this {x}", "dog", "pretranslate this dog"),
+    ],
+)
+def test_a_rendered_prompt_is_not_found_inside_words_nor_when_it_is_short(template: str, value: str, prompt: str) -> None:
+    registry = Templates()
+    registry.render("any", template, {"x": value})
+    assert registry.recognise([prompt]) is None
 
 
 def test_an_empty_render_is_contained_in_nothing() -> None:
