@@ -24,15 +24,24 @@ class Recording(NamedTuple):
 
 
 def headers(given: Any) -> dict[str, str]:
-    """Headers as a mapping of names to a value or several, or as pairs, with names in lower case."""
+    """Headers as a mapping of names to a value or several, as pairs, or as ``Name: value``; names in lower case."""
     if isinstance(given, dict):
         pairs: Iterable[Any] = given.items()
     else:
+        while isinstance(given, list) and len(given) == 1 and given[0] and isinstance(given[0], list) and _is_nested(given[0]):
+            given = given[0]  # a set that Python wrote as a list inside a list
         pairs = [_pair(entry) for entry in given or ()]
     return {_text(name).lower(): _joined(value) for name, value in pairs}
 
 
+def _is_nested(entry: list[Any]) -> bool:
+    return isinstance(entry[0], (list, tuple))
+
+
 def _pair(entry: Any) -> tuple[Any, Any]:
+    if isinstance(entry, str):
+        name, _, value = entry.partition(":")
+        return name, value.strip()
     if isinstance(entry, dict):
         return entry.get("name", ""), entry.get("value", "")
     name, value = entry

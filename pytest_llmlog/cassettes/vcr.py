@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 from datetime import datetime
 from typing import Any
 
@@ -85,7 +86,12 @@ def _body(part: dict[str, Any]) -> bytes:
     for name in ("parsed_body", "body_json", "json"):
         if part.get(name) is not None:
             return as_bytes(part[name])
+    if "body_type" in part:  # cassetter's TOML: everything as text
+        return _typed(part["body_type"], part.get("body_content"))
     body = part.get("body", part.get("content"))
+    if isinstance(body, dict) and set(body) <= {"type", "content"} and body.get("type") in ("json", "text", "binary", "none"):
+        content = body.get("content")
+        return _typed(body["type"], json.dumps(content) if body["type"] == "json" and isinstance(content, str) else content)
     if not isinstance(body, dict) or not {"string", "base64_string", "base64", "encoding", "data", "text", "json"} & set(body):
         return as_bytes(body)
     for name in ("base64_string", "base64"):
@@ -93,6 +99,13 @@ def _body(part: dict[str, Any]) -> bytes:
             return _unpacked(body[name])
     content = next((body[name] for name in ("string", "data", "text", "json") if body.get(name) is not None), None)
     return _unpacked(content) if body.get("encoding") == "base64" else as_bytes(content)
+
+
+def _typed(kind: Any, content: Any) -> bytes:
+    """A body of cassetter's: binary is hexadecimal."""
+    if kind == "binary" and isinstance(content, str):
+        return bytes.fromhex(content)
+    return b"" if kind == "none" else as_bytes(content)
 
 
 def _unpacked(text: Any) -> bytes:

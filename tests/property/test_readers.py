@@ -1,0 +1,84 @@
+"""Any bytes give a record or a clear reason, from every reader."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from unit import test_readers as samples
+
+from pytest_llmlog import encode, reading, validation
+from pytest_llmlog.intercept import interactions
+from pytest_llmlog.intercept.scope import Recorder, Scope
+from pytest_llmlog.providers import OTHER, Endpoint
+from pytest_llmlog.providers.routes import ROUTES
+from pytest_llmlog.traffic import Exchange, Request, Response
+
+json_values: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 5) | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(
+        ["messages", "content", "role", "text", "type", "parts", "choices", "message", "delta", "usage", "index", "tool_calls", "function",
+         "error", "output", "candidates", "results", "generations", "input_tokens", "event_type", "response", "tools", "input", "model"]),
+        inner, max_size=5),
+    max_leaves=20,
+)  # fmt: skip
+kinds = st.sampled_from(
+    ["application/json", "text/event-stream", "application/x-ndjson", "application/vnd.amazon.eventstream", "", "audio/mpeg"]
+)
+
+
+def _dumped(value: Any) -> bytes:
+    return json.dumps(value).encode()
+
+
+bodies = st.binary(max_size=60) | json_values.map(_dumped) | st.lists(json_values, max_size=4).map(lambda v: samples.lines(*v)) | st.lists(
+    json_values, max_size=4).map(lambda v: samples.events(*v)) | st.lists(
+    st.tuples(st.sampled_from(["messageStart", "contentBlockDelta", "chunk", "metadata"]), json_values), max_size=3).map(lambda v: samples.binary(*v))  # fmt: skip
+
+READERS = [*dict.fromkeys(route.reader for route in ROUTES), OTHER]
+
+
+def _line(reader: Any, asked: bytes, answered: bytes, kind: str, status: int) -> None:
+    request = Request("POST", "http://h/v1/x", {"content-type": "application/json"}, asked)
+    endpoint = Endpoint("any", "chat", reader, True)
+    reader.accepts(request)
+    response = Response(status, {"content-type": kind}, [(0.1, answered)])
+    exchange = Exchange(request, response)
+    reader.asked(request)
+    if status < 400:
+        reader.answered(exchange)
+    reader.finished(response)
+    scope = Scope(Recorder("r", None, pytest.fail), session_id="s")
+    timing = interactions.Timing(interactions.Moment("2026-01-01T00:00:00.000Z", None, {}), 0.1, 0.1)
+    record = encode.clean(encode.plain(interactions.live(exchange, endpoint, scope, "0" * 32, timing, 0)))
+    assert validation.faults(json.loads(encode.line(record))) == []
+
+
+@pytest.mark.parametrize(
+    "reader", READERS, ids=lambda reader: f"{type(reader).__module__.rpartition('.')[2]}.{type(reader).__name__}"
+)
+@given(asked=bodies, answered=bodies, kind=kinds, status=st.sampled_from([200, 400]))
+def test_any_bytes_give_a_valid_record(reader: Any, asked: bytes, answered: bytes, kind: str, status: int) -> None:
+    _line(reader, asked, answered, kind, status)
+
+
+@given(place=st.integers(0, 10_000), flip=st.integers(1, 255), cut=st.integers(0, 10_000))
+def test_a_damaged_binary_stream_is_read_up_to_the_damage(place: int, flip: int, cut: int) -> None:
+    body = bytearray(samples.binary(*samples.TURN))
+    body[place % len(body)] ^= flip
+    exchange = Exchange(
+        Request("POST", f"{samples.BEDROCK}/converse-stream", {}, _dumped(samples.CONVERSE)),
+        Response(200, {"content-type": "application/vnd.amazon.eventstream"}, [(0.1, bytes(body[: cut % (len(body) + 1)]))]),
+    )
+    endpoint = next(route for route in ROUTES if route.path.search("/model/m/converse"))
+    found = reading.read(
+        exchange,
+        Endpoint("any", "chat", endpoint.reader, True),
+        reading.asked(exchange.request, Endpoint("any", "chat", endpoint.reader, True)),
+        "0" * 32,
+    )
+    assert found["response"] in (None, "", "On", "One")
+    assert found["usage"] is None or found["usage"].total in (None, 17)
