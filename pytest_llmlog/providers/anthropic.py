@@ -22,6 +22,7 @@ from pytest_llmlog.providers.base import (
     message,
     parse_arguments,
     path_model,
+    place,
     reasons,
     rest,
     text_part,
@@ -115,7 +116,7 @@ def assemble(events: Iterable[dict[str, Any]]) -> dict[str, Any]:
     body: dict[str, Any] = {}
     blocks: dict[Any, dict[str, Any]] = {}
     for event in events:
-        kind, index = event.get("type"), event.get("index")
+        kind, index = event.get("type"), place(event.get("index"))
         if kind == "message_start":
             body = dict(as_object(event.get("message")))
         elif kind == "content_block_start":

@@ -153,6 +153,11 @@ def parse_arguments(value: Any) -> Any:
     return value if parsed is UNPARSED else parsed
 
 
+def place(index: Any) -> int | str:
+    """The index that a piece of a stream has, as a key; servers send what they like."""
+    return index if isinstance(index, int) else str(index)
+
+
 def by_index(pieces: Mapping[Any, dict[str, Any]]) -> list[dict[str, Any]]:
     """The pieces of a stream by the index it gave them; what has none, or an odd one, comes last in order of arrival."""
     return [pieces[index] for index in sorted(pieces, key=lambda index: index if isinstance(index, int) else sys.maxsize)]

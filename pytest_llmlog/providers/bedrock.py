@@ -23,6 +23,7 @@ from pytest_llmlog.providers.base import (
     message,
     parse_arguments,
     path_model,
+    place,
     reasons,
     rest,
     text_part,
@@ -133,7 +134,7 @@ def assemble(events: Iterable[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
     entry: dict[str, Any] = {}
     blocks: dict[Any, dict[str, Any]] = {}
     for kind, event in events:
-        index = event.get("contentBlockIndex")
+        index = place(event.get("contentBlockIndex"))
         if kind == "messageStart":
             entry["role"] = event.get("role")
         elif kind == "contentBlockStart":

@@ -21,6 +21,7 @@ from pytest_llmlog.providers.base import (
     count,
     message,
     path_model,
+    place,
     reasons,
     rest,
     text_part,
@@ -95,7 +96,7 @@ class ChatV2:
         calls: dict[Any, dict[str, Any]] = {}
         plan = ""
         for event in events:
-            kind, index, delta = event.get("type"), event.get("index"), as_object(event.get("delta"))
+            kind, index, delta = event.get("type"), place(event.get("index")), as_object(event.get("delta"))
             told = as_object(delta.get("message"))
             if kind == "message-start":
                 body = {"id": event.get("id")}

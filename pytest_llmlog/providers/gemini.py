@@ -21,6 +21,7 @@ from pytest_llmlog.providers.base import (
     in_band_error,
     message,
     path_model,
+    place,
     text_part,
     tool_calls,
     total,
@@ -118,7 +119,7 @@ def assemble(chunks: list[dict[str, Any]]) -> dict[str, Any]:
     for chunk in chunks:
         body = {**body, **{name: value for name, value in chunk.items() if name != "candidates"}}
         for position, piece in enumerate(as_objects(chunk.get("candidates"))):
-            known = candidates.setdefault(piece.get("index", position), {"content": {"role": "model", "parts": []}})
+            known = candidates.setdefault(place(piece.get("index", position)), {"content": {"role": "model", "parts": []}})
             parts = known["content"]["parts"]
             for part in as_objects(as_object(piece.get("content")).get("parts")):
                 last = parts[-1] if parts else {}

@@ -21,6 +21,7 @@ from pytest_llmlog.providers.base import (
     in_band_error,
     message,
     parse_arguments,
+    place,
     text_part,
     tool_calls,
 )  # fmt: skip
@@ -127,7 +128,7 @@ def _add_delta(target: dict[str, Any], delta: dict[str, Any]) -> None:
     if isinstance(delta.get("function_call"), dict):
         _add_text(target.setdefault("function_call", {}), delta["function_call"], "name", "arguments")
     for call in as_objects(delta.get("tool_calls")):
-        known = target.setdefault("_calls", {}).setdefault(call.get("index", len(target["_calls"])), {"function": {}})
+        known = target.setdefault("_calls", {}).setdefault(place(call.get("index", len(target["_calls"]))), {"function": {}})
         known["id"] = call.get("id") or known.get("id")
         _add_text(known["function"], as_object(call.get("function") or call.get("custom")), "name", "arguments", "input")
 
@@ -139,7 +140,7 @@ def assemble(chunks: Iterable[dict[str, Any]]) -> dict[str, Any]:
     for chunk in chunks:
         body = {**body, **{name: chunk[name] for name in ("id", "model", "usage") if chunk.get(name)}}
         for position, piece in enumerate(as_objects(chunk.get("choices"))):
-            choice = choices.setdefault(piece.get("index", position), {"message": {}})
+            choice = choices.setdefault(place(piece.get("index", position)), {"message": {}})
             _add_delta(choice["message"], as_object(piece.get("delta")) or {"content": piece.get("text")})
             choice["finish_reason"] = piece.get("finish_reason") or choice.get("finish_reason")
     for choice in choices.values():
@@ -187,7 +188,8 @@ class Chat:
         pieces = [piece for event in events for piece in as_objects(as_object(event.json).get("choices"))]
         reasons: dict[Any, Any] = {}
         for piece in pieces:
-            reasons[piece.get("index")] = piece.get("finish_reason") or reasons.get(piece.get("index"))
+            index = place(piece.get("index"))
+            reasons[index] = piece.get("finish_reason") or reasons.get(index)
         return reasons
 
 

@@ -21,6 +21,7 @@ from pytest_llmlog.providers.base import (
     in_band_error,
     message,
     parse_arguments,
+    place,
     text_part,
     tool_calls,
 )  # fmt: skip
@@ -101,7 +102,7 @@ def _partial(events: list[ServerSentEvent]) -> dict[str, Any]:
     body: dict[str, Any] = {}
     items: dict[Any, dict[str, Any]] = {}
     for data in as_objects([event.json for event in events]):
-        index, kind = data.get("output_index"), data.get("type")
+        index, kind = place(data.get("output_index")), data.get("type")
         if kind in ("response.created", "response.in_progress"):
             body = {**as_object(data.get("response")), "status": None}
         elif kind in ("response.output_item.added", "response.output_item.done"):

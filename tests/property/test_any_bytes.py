@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import random
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from unit import test_readers as samples
 
-from pytest_llmlog import encode, reading, validation
+from pytest_llmlog import cassettes, encode, reading, validation
 from pytest_llmlog.intercept import interactions
 from pytest_llmlog.intercept.scope import Recorder, Scope
-from pytest_llmlog.providers import OTHER, Endpoint
+from pytest_llmlog.providers import OTHER, Endpoint, recognise
 from pytest_llmlog.providers.routes import ROUTES
 from pytest_llmlog.traffic import Exchange, Request, Response
 
@@ -63,6 +66,40 @@ def _line(reader: Any, asked: bytes, answered: bytes, kind: str, status: int) ->
 @given(asked=bodies, answered=bodies, kind=kinds, status=st.sampled_from([200, 400]))
 def test_any_bytes_give_a_valid_record(reader: Any, asked: bytes, answered: bytes, kind: str, status: int) -> None:
     _line(reader, asked, answered, kind, status)
+
+
+CORPUS = Path(os.environ.get("LLMLOG_CORPUS", "corpus"))
+DEBRIS = (b"null", b"{}", b"[]", b"5", b'"', b"}", b"\n\n", b'{"a":1}')
+
+
+def _damaged(body: bytes, chance: random.Random) -> bytes:
+    damaged = bytearray(body)
+    for _ in range(chance.choice((0, 1, 3, 20))):
+        at, kind = chance.randrange(len(damaged) + 1), chance.random()
+        if kind < 0.4 and at < len(damaged):
+            damaged[at] = chance.randrange(256)
+        elif kind < 0.7:
+            del damaged[at : at + chance.randrange(1, 30)]
+        else:
+            damaged[at:at] = chance.choice(DEBRIS)
+    return bytes(damaged)
+
+
+@pytest.mark.skipif(not (CORPUS / "recordings").is_dir(), reason="no corpus: LLMLOG_CORPUS names no folder with one")
+def test_real_bodies_with_damage_give_valid_records() -> None:
+    chance, read = random.Random(2026), 0
+    for path in sorted((CORPUS / "recordings").rglob("*.yaml*")):
+        for _, found in cassettes.read(path):
+            assert isinstance(found, cassettes.Recording)
+            request, response = found.exchange.request, found.exchange.response
+            endpoint = recognise(request.method, request.host, request.path)
+            if endpoint is None or response is None:
+                continue
+            kind, status = response.headers.get("content-type", ""), response.status
+            for _ in range(5):
+                _line(endpoint.reader, _damaged(request.body, chance), _damaged(response.body, chance), kind, status)
+                read += 1
+    assert read > 1000
 
 
 @given(place=st.integers(0, 10_000), flip=st.integers(1, 255), cut=st.integers(0, 10_000))
