@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import cache, lru_cache
 
 from msgspec import Struct
@@ -42,7 +43,11 @@ def _routes() -> tuple[tuple[Route, ...], dict[str, str]]:
     routes: tuple[Route, ...] = ()
     hosts = dict(HOSTS)
     for entry in entry_points(group=GROUP):
-        found = entry.load()
+        try:
+            found = entry.load()
+        except Exception as exc:  # a package that cannot be imported is no reason to stop a call
+            logging.getLogger("pytest_llmlog").warning("provider %s cannot be loaded: %s: %s", entry.name, type(exc).__name__, exc)
+            continue
         routes += tuple(getattr(found, "ROUTES", ()))
         hosts.update(getattr(found, "HOSTS", {}))
     return (*routes, *ROUTES), hosts

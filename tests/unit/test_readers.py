@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import struct
+from pathlib import Path
 from typing import Any
 from zlib import crc32
 
 import pytest
 
-from pytest_llmlog import reading
+from pytest_llmlog import providers, reading
 from pytest_llmlog.providers import recognise
 from pytest_llmlog.traffic import Exchange, Request, Response
 
@@ -344,3 +345,26 @@ def test_what_a_foreign_reader_cannot_read_is_still_told() -> None:
     found = reading.read(exchange, endpoint, reading.asked(request, endpoint), "0" * 32)
     assert (found["provider"], found["status"], found["http_status"]) == ("mine", "success", 200)
     assert found["usage_missing"] == "the answer could not be read: KeyError: 'no'"
+
+
+def test_a_package_brings_its_own_provider(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parent.parent.parent / "docs" / "providers.md").read_text(encoding="utf-8")
+    (tmp_path / "acme_llmlog.py").write_text(page.partition("```python\n")[2].partition("```")[0])
+    info = tmp_path / "acme-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme\nVersion: 1\n")
+    (info / "entry_points.txt").write_text(f"[{providers.GROUP}]\nacme = acme_llmlog\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    _forget()
+    try:
+        found = read("https://api.acme.test/acme/say", {"model": "m", "say": "Hi"}, {"said": "Yo", "words": 1})
+        other = read("https://api.acme.test/else", {"prompt": "Hi"}, {})
+    finally:
+        _forget()
+    assert (found["provider"], found["prompt"], found["response"], found["tokens"]) == ("acme", "Hi", "Yo", 1)
+    assert (other["provider"], other["operation"]) == ("acme", "other")
+
+
+def _forget() -> None:
+    providers._routes.cache_clear()
+    recognise.cache_clear()
