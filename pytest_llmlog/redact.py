@@ -19,7 +19,7 @@ REQUEST_HEADERS = frozenset(
 RESPONSE_HEADERS = frozenset(
     {
         "apim-request-id", "cf-ray", "content-type", "date", "openai-model", "openai-processing-ms", "openai-version",
-        "request-id", "x-amzn-requestid", "retry-after", "retry-after-ms", "server", "x-ms-region", "x-request-id", "x-should-retry",
+        "request-id", "retry-after", "x-amzn-errortype", "x-amzn-requestid", "retry-after-ms", "server", "x-ms-region", "x-request-id", "x-should-retry",
     }
 )  # fmt: skip
 RESPONSE_HEADER_PREFIXES = ("x-ratelimit-", "anthropic-ratelimit-", "x-amzn-bedrock-", "x-ms-")

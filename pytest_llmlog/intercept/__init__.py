@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import threading
+from collections.abc import Callable
+from functools import partial
+from types import ModuleType
 
-from pytest_llmlog.intercept import httpx, retries
+from pytest_llmlog.intercept import httpx, retries, urllib3
+
+TRANSPORTS = {name: transport for transport in (httpx, urllib3) for name in transport.MODULES}
+"""The modules of HTTP clients, each with the module here that patches it."""
 
 _lock = threading.RLock()
 _users = 0
@@ -18,9 +25,7 @@ def install() -> None:
     with _lock:
         _users += 1
         _watch()
-        for name in httpx.MODULES:
-            if (module := sys.modules.get(name)) is not None and hasattr(module, "HTTPTransport"):
-                httpx.patch(module)
+        _each(lambda name, module: TRANSPORTS[name].patch(module))
 
 
 def uninstall() -> None:
@@ -29,10 +34,14 @@ def uninstall() -> None:
     with _lock:
         _users -= 1
         if _users == 0:
-            for name in httpx.MODULES:
-                if (module := sys.modules.get(name)) is not None and hasattr(module, "HTTPTransport"):
-                    httpx.unpatch(module)
+            _each(lambda name, module: TRANSPORTS[name].unpatch(module))
             retries.restore()
+
+
+def _each(act: Callable[[str, ModuleType], None]) -> None:
+    for name, transport in TRANSPORTS.items():
+        if (module := sys.modules.get(name)) is not None and transport.is_ready(module):
+            act(name, module)
 
 
 def _watch() -> None:
@@ -42,11 +51,14 @@ def _watch() -> None:
         from wrapt import register_post_import_hook
 
         _watched = True
-        for name in httpx.MODULES:
-            register_post_import_hook(_imported, name)
+        for name in TRANSPORTS:
+            register_post_import_hook(partial(_imported, name), name)
 
 
-def _imported(module: object) -> None:
+def _imported(name: str, module: ModuleType) -> None:
     with _lock:
-        if _users and hasattr(module, "HTTPTransport"):
-            httpx.patch(module)  # type: ignore[arg-type]
+        if _users and TRANSPORTS[name].is_ready(module):
+            try:
+                TRANSPORTS[name].patch(module)
+            except Exception as exc:  # the import is the program's, and goes on
+                logging.getLogger("pytest_llmlog").warning("calls over %s are not seen: %s: %s", name, type(exc).__name__, exc)

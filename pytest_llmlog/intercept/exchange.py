@@ -59,6 +59,10 @@ class LiveCall:
         self._moment = interactions.Moment.now()
         self._started = clock.monotonic()
 
+    @property
+    def finished(self) -> bool:
+        return self._finished
+
     def responded(self, status: int, headers: Mapping[str, str]) -> None:
         """The response's head is here."""
         self._status, self._headers = status, headers

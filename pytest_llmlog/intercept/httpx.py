@@ -135,6 +135,11 @@ async def _wait_if_cancelled(call: ReplayedCall) -> None:
         await sleep_forever()
 
 
+def is_ready(module: ModuleType) -> bool:
+    """Whether the module has been imported to its end."""
+    return hasattr(module, "HTTPTransport")
+
+
 def patch(module: ModuleType) -> None:
     """Put capture into the transports of httpx or httpx2; once, however often it is asked for."""
     if hasattr(module.HTTPTransport.handle_request, "llmlog_original"):
