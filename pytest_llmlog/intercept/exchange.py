@@ -21,8 +21,8 @@ from pytest_llmlog.traffic import Ended, Exchange, Request, Response, TransportF
 RETRIED = (408, 409, 429)
 """Statuses, besides those from 500, that SDKs answer with a pause and another try."""
 
-BODY_HEADERS = frozenset({"content-encoding", "content-length", "transfer-encoding"})
-"""What describes the body on the wire, and no longer holds once it is decoded."""
+CANCELLATIONS = ("CancelledError", "Cancelled")
+"""What asyncio and trio raise in a task that is cancelled."""
 
 
 class ReplayedCall:

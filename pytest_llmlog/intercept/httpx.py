@@ -11,14 +11,11 @@ from types import ModuleType
 from typing import Any
 
 from pytest_llmlog.intercept import exchange
-from pytest_llmlog.intercept.exchange import LiveCall, ReplayedCall
+from pytest_llmlog.intercept.exchange import CANCELLATIONS, LiveCall, ReplayedCall
 from pytest_llmlog.intercept.retries import no_pause
 from pytest_llmlog.traffic import Request
 
 MODULES = ("httpx2", "httpx")
-
-CANCELLATIONS = ("CancelledError", "Cancelled")
-"""What asyncio and trio raise in a task that is cancelled."""
 
 
 def _plain(raw: list[tuple[bytes, bytes]]) -> dict[str, str]:
