@@ -16,6 +16,7 @@ from pytest_llmlog.providers.base import (
     as_object,
     as_objects,
     as_text,
+    asked_prompt,
     by_index,
     count,
     in_band_error,
@@ -173,13 +174,7 @@ class Complete:
         return "max_tokens_to_sample" in as_object(request.json)
 
     def asked(self, request: Request) -> Asked:
-        body = as_object(request.json)
-        prompt = as_text(body.get("prompt"))
-        return Asked(
-            model=as_text(body.get("model")) or path_model(request),
-            messages=(message("user", text_part(prompt)),) if prompt is not None else (),
-            params=rest(body, frozenset({"prompt", "model", "stream"})),
-        )
+        return asked_prompt(request)
 
     def answered(self, exchange: Exchange) -> Answered:
         response = exchange.response

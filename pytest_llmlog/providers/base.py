@@ -188,6 +188,17 @@ def path_model(request: Request) -> str | None:
     return None
 
 
+def asked_prompt(request: Request) -> Asked:
+    """A request of an API with one ``prompt``."""
+    body = as_object(request.json)
+    prompt = as_text(body.get("prompt"))
+    return Asked(
+        model=as_text(body.get("model")) or path_model(request),
+        messages=(message("user", text_part(prompt)),) if prompt is not None else (),
+        params=rest(body, frozenset({"prompt", "model", "stream"})),
+    )
+
+
 def tool_calls(messages: Iterable[Message]) -> tuple[ToolCall, ...]:
     """The calls of the caller's tools in an answer's messages, in order."""
     calls = [part for entry in messages for part in entry["parts"] if part["type"] == "tool_call"]

@@ -44,7 +44,7 @@ bodies = st.binary(max_size=60) | json_values.map(_dumped) | st.lists(json_value
 READERS = [*dict.fromkeys(route.reader for route in ROUTES), OTHER]
 
 
-def _line(reader: Any, asked: bytes, answered: bytes, kind: str, status: int) -> None:
+def _check_record(reader: Any, asked: bytes, answered: bytes, kind: str, status: int) -> None:
     request = Request("POST", "http://h/v1/x", {"content-type": "application/json"}, asked)
     endpoint = Endpoint("any", "chat", reader, True)
     reader.accepts(request)
@@ -65,7 +65,7 @@ def _line(reader: Any, asked: bytes, answered: bytes, kind: str, status: int) ->
 )
 @given(asked=bodies, answered=bodies, kind=kinds, status=st.sampled_from([200, 400]))
 def test_any_bytes_give_a_valid_record(reader: Any, asked: bytes, answered: bytes, kind: str, status: int) -> None:
-    _line(reader, asked, answered, kind, status)
+    _check_record(reader, asked, answered, kind, status)
 
 
 CORPUS = Path(os.environ.get("LLMLOG_CORPUS", "corpus"))
@@ -97,7 +97,7 @@ def test_real_bodies_with_damage_give_valid_records() -> None:
                 continue
             kind, status = response.headers.get("content-type", ""), response.status
             for _ in range(5):
-                _line(endpoint.reader, _damaged(request.body, chance), _damaged(response.body, chance), kind, status)
+                _check_record(endpoint.reader, _damaged(request.body, chance), _damaged(response.body, chance), kind, status)
                 read += 1
     assert read > 1000
 
