@@ -45,5 +45,7 @@ class LogError(LlmlogError):
     """
 
     def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(f"{path}: cannot write the log: {reason}\n  fix: name a file in a folder that can be written")
+        super().__init__(
+            f"{path}: cannot write the log: {reason}\n  fix: make the file and its folder writable, or name another file"
+        )
         self.path, self.reason = path, reason

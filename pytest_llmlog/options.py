@@ -41,7 +41,9 @@ def add_options(parser: pytest.Parser) -> None:
     parser.addini("llmlog_unplayed", "Recorded calls a test no longer makes: fail, warn or ignore.", default="fail")
     parser.addini("llmlog_redact", "module:function, text to text: your own step before anything is written.", default="")
     parser.addini("llmlog_fsync", "Records forced to the disk: never, failure or always.", default="never")
-    parser.addini("llmlog_line_limit", "Longest line of the log in bytes; longer records are truncated.", default=str(256 * 1024))
+    whole = "int" if pytest.version_tuple >= (8, 4) else None
+    limit_help = "Longest line of the log in bytes; longer records are truncated."
+    parser.addini("llmlog_line_limit", limit_help, type=whole, default=256 * 1024)  # type: ignore[arg-type]
     parser.addini(
         "llmlog_placeholder_key", "Set a placeholder for a missing API key, so that clients can be made.", type="bool", default=True
     )
@@ -151,10 +153,13 @@ def _choice(config: pytest.Config, name: str, choices: tuple[str, ...]) -> str:
 
 
 def _number(config: pytest.Config, name: str, allowed: tuple[int, int]) -> int:
-    value, (low, high) = _text(config, name), allowed
-    if not value.isdigit() or not low <= int(value) <= high:
-        raise _bad(config, name, value, f"a whole number of bytes from {low} to {high}")
-    return int(value)
+    low, high = allowed
+    expected = f"a whole number of bytes from {low} to {high}"
+    value = _ini(config, name, expected)
+    text = str(value).strip()
+    if not text.isdigit() or not low <= int(text) <= high:
+        raise _bad(config, name, value, expected)
+    return int(text)
 
 
 def _path(config: pytest.Config, name: str) -> Path | None:

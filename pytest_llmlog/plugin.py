@@ -54,7 +54,9 @@ def llmlog(request: pytest.FixtureRequest) -> Calls:
     if session is not None:
         return session.calls_of(request.node)  # type: ignore[no-any-return]
 
+    off = "llmlog is in mode off" if options.is_enabled(request.config) else "run it with --llmlog"
+
     def unavailable() -> NoReturn:
-        pytest.skip("the test reads the log of its model calls: run it with --llmlog")
+        pytest.skip(f"the test reads the log of its model calls: {off}")
 
     return Calls(unavailable)

@@ -73,6 +73,8 @@ def _answered(exchange: Exchange, endpoint: Endpoint) -> Answered:
     response = exchange.response
     if response is None:
         return Answered(usage_missing="there was no response")
+    if 300 <= response.status < 400:
+        return Answered(usage_missing="the answer is elsewhere: this was a redirect")
     if response.status >= 400:
         return replace(read_error(response), usage_missing="the request failed")
     try:

@@ -120,7 +120,10 @@ def request_headers(headers: Mapping[str, str]) -> dict[str, str]:
 
 def response_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """Keep only headers known to hold no credential."""
-    return {name: value for name, value in headers.items() if name in RESPONSE_HEADERS or name.startswith(RESPONSE_HEADER_PREFIXES)}
+    kept = {name: value for name, value in headers.items() if name in RESPONSE_HEADERS or name.startswith(RESPONSE_HEADER_PREFIXES)}
+    if "location" in headers:  # a client follows it when this is replayed
+        kept["location"] = clean_url(headers["location"])
+    return kept
 
 
 class Redactor:

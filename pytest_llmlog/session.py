@@ -86,6 +86,8 @@ class Session:
 
     def _begin(self) -> None:
         loaded = _load_templates(self._options, self._config.rootpath)
+        for pattern in templates.unmatched(self._options.templates, self._config.rootpath):
+            self._faults.append(f"llmlog_templates: no file matches {pattern!r} below {self._config.rootpath}")
         templates.registry.register(loaded)
         self._cleanup.callback(templates.registry.forget, [template.name for template in loaded])
         playback.preload()
@@ -93,7 +95,7 @@ class Session:
             pricing.preload()
         intercept.install()
         self._cleanup.callback(intercept.uninstall)
-        self._cleanup.enter_context(tests.enter(self._run_scope))
+        self._cleanup.enter_context(tests.beneath(self._run_scope))
 
     def _scope(self, test_id: str, path: Path | None) -> Scope:
         def queue() -> playback.ReplayQueue | None:
@@ -150,10 +152,12 @@ class Session:
             if passed:
                 _fail(item.stash[RESULT])
 
-    @pytest.hookimpl(wrapper=True)
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
         report = yield
         scope = item.stash.get(SCOPE, None)
+        if scope is not None and call.when == "call" and hasattr(report, "wasxfail"):
+            self._expected_failure(item, report, scope)
         if scope is not None and report.failed and call.when == "call":
             shown = str(report.longrepr)
             hidden = [violation.text for violation in scope.violations if violation.text not in shown]
@@ -161,6 +165,15 @@ class Session:
         if call.when == "teardown" and (result := item.stash.get(RESULT, None)) is not None:
             report.llmlog = msgspec.to_builtins(result)
         return report
+
+    def _expected_failure(self, item: pytest.Item, report: Any, scope: Scope) -> None:
+        """A failure that was expected is a result like any other, and what it called is kept; one of ours was not expected."""
+        if not scope.violations:
+            item.stash[PASSED] = True
+            return
+        del report.wasxfail
+        report.outcome = "failed"
+        report.longrepr = "\n\n".join(violation.text for violation in scope.violations)
 
     # Fixtures of a wider scope than one test own the calls they make
 

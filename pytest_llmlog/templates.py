@@ -174,5 +174,10 @@ def load(patterns: Iterable[str], root: Path) -> list[Template]:
     return [Template(path.stem, path.read_text(encoding="utf-8")) for path in files]
 
 
+def unmatched(patterns: Iterable[str], root: Path) -> list[str]:
+    """Glob patterns that match no file below a folder."""
+    return [pattern for pattern in patterns if not any(path.is_file() for path in root.glob(pattern))]
+
+
 registry = Templates()
 """The process's one: ``render`` may be called anywhere, from any thread, before or after capture starts."""

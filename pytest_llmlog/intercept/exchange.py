@@ -167,14 +167,15 @@ def begin(request: Request, endpoint: Endpoint, scopes: Sequence[Scope]) -> Repl
         if not (owner.may_refuse and _lacks_key(request)):
             clean, redacted = _clean(request, owner.recorder.redactor)
             return LiveCall(clean, endpoint, scopes, matching.key(clean, owner.recorder.ignore), redacted)
+        refusal = ("refused", explain_missing_key(request, owner))
     except GoldenError as exc:
-        owner.refuse("golden", str(exc))
+        refusal = ("golden", str(exc))
     except Exception as exc:
         owner.recorder.fault("a call could not be captured", exc)
         if not owner.replays:
             return None
-        owner.refuse("refused", f"llmlog: the request could not be matched: {type(exc).__name__}: {exc}")
-    owner.refuse("refused", explain_missing_key(request, owner))
+        refusal = ("refused", f"llmlog: the request could not be matched: {type(exc).__name__}: {exc}")
+    owner.refuse(*refusal)  # outside of the handlers: a person reads one error, not a chain
 
 
 def _clean(request: Request, redactor: redact.Redactor) -> tuple[Request, int]:

@@ -20,7 +20,8 @@ def _subject(request: Request) -> str:
 
 def how_to_record(owner: Scope) -> str:
     """The command that records the test again."""
-    return f'to record it: pytest --llmlog --llmlog-mode=record "{owner.test_id}"'
+    where = f' "{owner.test_id}"' if owner.test_id else ""
+    return f"to record it: pytest --llmlog --llmlog-mode=record{where}"
 
 
 def _indented(lines: list[str]) -> list[str]:
@@ -30,10 +31,11 @@ def _indented(lines: list[str]) -> list[str]:
 
 def explain_miss(request: Request, owner: Scope, queue: ReplayQueue | None) -> str:
     """Say that the golden does not hold a request, and what differs from the nearest one it holds."""
+    golden_name = owner.golden_name or "none, the call was made outside of any test"
     head = [
         f"llmlog: not in the golden, and mode {owner.mode} makes no live call here",
         f"  request: {_subject(request)}",
-        f"  golden:  {owner.golden_name}",
+        f"  golden:  {golden_name}",
     ]
     tail = [how_to_record(owner)]
     if queue is None:

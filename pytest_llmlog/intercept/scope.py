@@ -287,6 +287,17 @@ class Holder:
         return stack[-1] if stack else None
 
     @contextmanager
+    def beneath(self, scope: Scope) -> Iterator[None]:
+        """Make a scope the current one wherever no other is: no context carries it, or copies of that would outlive it."""
+        self._stack.insert(0, scope)
+        scope.active = True
+        try:
+            yield
+        finally:
+            self._stack.remove(scope)
+            scope.active = False
+
+    @contextmanager
     def enter(self, scope: Scope) -> Iterator[None]:
         """Make a scope the current one inside the block."""
         outer = self._variable.get()

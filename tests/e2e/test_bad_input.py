@@ -27,7 +27,7 @@ def test_an_unknown_mode(suite: Suite) -> None:
         ("llmlog_mode = reply", "*tox.ini*llmlog_mode = 'reply': expected one of auto, replay, record, live, off*"),
         ("llmlog_wire = perhaps", "*tox.ini*llmlog_wire*expected true or false*"),
         ("llmlog_unplayed = no", "*tox.ini*llmlog_unplayed = 'no': expected one of fail, warn, ignore*"),
-        ("llmlog_line_limit = big", "*tox.ini*llmlog_line_limit = 'big': expected a whole number of bytes*"),
+        ("llmlog_line_limit = big", "*tox.ini*llmlog_line_limit*expected a whole number of bytes*big*"),
         ("llmlog_ignore = metadata", "*llmlog_ignore: 'metadata' is not a JSON path*"),
         ("llmlog_redact = nowhere:nothing", "*llmlog_redact: 'nowhere:nothing' cannot be imported*"),
         ("llmlog_fsync = sometimes", "*tox.ini*llmlog_fsync = 'sometimes'*never, failure, always*"),
@@ -140,3 +140,23 @@ def test_a_golden_that_cannot_be_written(suite: Suite) -> None:
     result.stdout.fnmatch_lines(["*test_one.json: $: cannot be written: *", "*fix: make the folder writable*"])
     assert len(suite.records()) == 1
     assert Path(suite.path / "goldens").is_file()
+
+
+def test_a_template_pattern_without_files_is_named(suite: Suite) -> None:
+    suite.ini("llmlog_templates = prompts/*.txt")
+    suite.write(test_it=ONE)
+    result = suite.run()
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["*llmlog_templates: no file matches 'prompts/[*].txt' below *"])
+
+
+@pytest.mark.skipif(pytest.version_tuple < (9, 0), reason="this pytest reads no native TOML")
+def test_native_toml_values(suite: Suite) -> None:
+    suite.write(test_it=ONE)
+    (suite.path / "pyproject.toml").write_text(
+        '[tool.pytest]\nllmlog = true\nllmlog_line_limit = 100000\nllmlog_hosts = ["a.test"]\n'
+    )
+    suite.run().assert_outcomes(passed=1)
+    (suite.path / "pyproject.toml").write_text("[tool.pytest]\nllmlog_line_limit = 5\n")
+    result = suite.run()
+    result.stderr.fnmatch_lines(["*pyproject.toml: llmlog_line_limit = 5: expected a whole number of bytes from*"])

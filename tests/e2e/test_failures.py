@@ -255,3 +255,13 @@ def test_gzip_and_odd_chunk_boundaries_read_and_replay(suite: Suite) -> None:
     suite.run("--llmlog-mode=record").assert_outcomes(passed=2)
     suite.replay_offline().assert_outcomes(passed=2)
     assert "base64" not in str(suite.goldens()["test_plain.json"])
+
+
+def test_a_redirect_replays(suite: Suite) -> None:
+    suite.write(test_it=f"{CLIENT}\ndef test_it(llmlog):\n    assert create().choices\n    assert [(c.http_status, c.status) for c in llmlog] == [(307, 'success'), (200, 'success')]")  # fmt: skip
+    assert suite.server is not None
+    there = f"{suite.server.base_url}/chat/completions?hop=1"
+    suite.server.push(Reply(307, None, {"location": there}))
+    suite.run("--llmlog-mode=record").assert_outcomes(passed=1)
+    suite.run("--llmlog-mode=replay").assert_outcomes(passed=1)
+    assert len(suite.server.requests) == 2

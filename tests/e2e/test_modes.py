@@ -111,7 +111,7 @@ def test_off_leaves_calls_untouched(suite: Suite) -> None:
     )
     result = suite.run("--llmlog-mode=off", "-rs")
     result.assert_outcomes(passed=1, skipped=1)
-    result.stdout.fnmatch_lines(["*run it with --llmlog*"])
+    result.stdout.fnmatch_lines(["*llmlog is in mode off*"])
     assert not suite.log.exists()
     assert not suite.goldens()
 

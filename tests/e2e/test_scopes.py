@@ -312,3 +312,48 @@ def test_goldens_are_readable_and_hold_no_credential(suite: Suite) -> None:
     assert golden["interactions"][0]["redacted"] >= 1
     assert golden["interactions"][0]["wire"]["request"]["body"]["json"]["model"] == "gpt-4o"
     assert not {"authorization", "cookie"} & set(golden["interactions"][0]["wire"]["request"]["headers"])
+
+
+ISOLATED = """
+import unittest, openai
+
+def ask(text):
+    return openai.OpenAI().chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": text}])
+
+class TestIt(unittest.IsolatedAsyncioTestCase):
+    async def test_async(self):
+        async with openai.AsyncOpenAI() as client:
+            await client.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": "async"}])
+
+    def test_sync(self):
+        ask("sync")
+"""
+
+
+def test_unittest_copies_of_a_context_made_before_the_test_do_not_hide_it(suite: Suite) -> None:
+    suite.write(test_it=ISOLATED)
+    suite.run("--llmlog-mode=record").assert_outcomes(passed=2)
+    assert set(suite.goldens()) == {"TestIt.test_async.json", "TestIt.test_sync.json"}
+    suite.replay_offline().assert_outcomes(passed=2)
+    assert {record["test_id"].rpartition("::")[2] for record in suite.records()} == {"test_async", "test_sync"}
+
+
+XFAIL = """
+import openai, pytest
+
+@pytest.mark.xfail
+def test_it():
+    openai.OpenAI().chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": "TEXT"}])
+    assert False
+"""
+
+
+def test_an_expected_failure_keeps_its_golden_and_a_refused_call_is_not_what_was_expected(suite: Suite) -> None:
+    suite.write(test_it=XFAIL)
+    suite.run().assert_outcomes(xfailed=1)
+    assert list(suite.goldens()) == ["test_it.json"]
+    suite.replay_offline().assert_outcomes(xfailed=1)
+    suite.write(test_it=XFAIL.replace("TEXT", "OTHER"))
+    result = suite.replay_offline()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*not in the golden*", "*+ 'OTHER'*"])
