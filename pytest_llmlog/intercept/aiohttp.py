@@ -118,7 +118,11 @@ def _exception(client: ModuleType, url: Any, call: ReplayedCall) -> BaseExceptio
 
     assert call.failure is not None
     text = call.failure.text
-    kind = getattr(aiohttp, call.failure.type, None) or getattr(builtins, call.failure.type, None) or aiohttp.ClientConnectionError
+    # asyncio before builtins: before Python 3.11 its TimeoutError, the one aiohttp raises, is a class of its own.
+    found = (getattr(module, call.failure.type, None) for module in (aiohttp, asyncio, builtins))
+    kind = next(
+        (kind for kind in found if isinstance(kind, type) and issubclass(kind, BaseException)), aiohttp.ClientConnectionError
+    )
     key = SimpleNamespace(host=url.host, port=url.port, is_ssl=url.scheme == "https", ssl=True)
     arguments: tuple[Any, ...] = (key, OSError(0, text)) if issubclass(kind, aiohttp.ClientConnectorError) else (text,)
     try:

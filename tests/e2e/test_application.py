@@ -14,7 +14,7 @@ from e2e.test_modes import ASK
 from openai_standin import Reply, StandIn
 
 ASKING = """
-import asyncio, threading, sys, os
+import asyncio, threading, time, sys, os
 import openai, pytest_llmlog
 
 def ask(text, **more):
@@ -178,8 +178,8 @@ def test_what_is_under_way_when_the_block_ends_is_no_success(application: RunApp
 with pytest_llmlog.capture("waiting.log"):
     thread = threading.Thread(target=ask, args=["late"])
     thread.start()
-    while not [call for call in __import__("pytest_llmlog.intercept.scope", fromlist=["x"]).captures.current().open_calls]:
-        pass
+    while not __import__("pytest_llmlog.intercept.scope", fromlist=["x"]).captures.current().open_calls:
+        time.sleep(0.01)
 thread.join()
 with pytest_llmlog.capture("streaming.log"):
     stream = ask("later", stream=True)
