@@ -16,7 +16,7 @@ from pytest_llmlog.intercept.scope import Scope
 from pytest_llmlog.playback import Recorded, ReplayQueue
 from pytest_llmlog.providers import OTHER, Endpoint, recognise
 from pytest_llmlog.record import Interaction
-from pytest_llmlog.traffic import Ended, Exchange, Request, Response, TransportFailure
+from pytest_llmlog.traffic import Ended, Exchange, Request, Response, TransportFailure, address_of
 
 RETRIED = (408, 409, 429)
 """Statuses, besides those from 500, that SDKs answer with a pause and another try."""
@@ -34,7 +34,7 @@ class ReplayedCall:
 
     def __init__(self, recorded: Recorded, owner: Scope, *, retried: bool) -> None:
         stored = recorded.wire
-        self.response = stored.response and wire.load_response(stored.response)
+        self.response = wire.load_response(stored.response) if stored.response else None
         self.failure = stored.error and TransportFailure(stored.error.type, stored.error.text)
         self.retried = retried
         self._owner, self._subject = owner, f"{recorded.operation} {recorded.model or ''}"
@@ -143,6 +143,15 @@ def endpoint_of(method: str, host: str, path: str) -> tuple[Endpoint, list[Scope
     if endpoint is None and _named(host, recorder.hosts):
         return Endpoint("openai", "other", OTHER, True), scopes
     return (endpoint, scopes) if endpoint else None
+
+
+def endpoint_at(method: str, url: str) -> tuple[Endpoint, list[Scope]] | None:
+    """Say the same of a request to a URL; one that is no URL is none of ours, and the client will say so."""
+    try:
+        address = address_of(url)
+    except ValueError:
+        return None
+    return endpoint_of(method, address.host, address.path)
 
 
 def _named(host: str, names: frozenset[str]) -> bool:

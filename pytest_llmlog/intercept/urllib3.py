@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from contextvars import ContextVar
 from functools import cache
 from types import ModuleType
@@ -10,35 +9,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pytest_llmlog.intercept import exchange
+from pytest_llmlog.intercept.bodies import Pieces, plain, sent
 from pytest_llmlog.intercept.exchange import LiveCall, ReplayedCall
-from pytest_llmlog.intercept.urllib3_bodies import Pieces, plain, recording, replaying
+from pytest_llmlog.intercept.urllib3_bodies import recording, replaying
 from pytest_llmlog.traffic import Request
 
 MODULES = ("urllib3.connectionpool",)
 
 _under_way: ContextVar[LiveCall | None] = ContextVar("llmlog_urllib3_call", default=None)
 """The attempt being made: urllib3 makes the next one inside of it."""
-
-
-def _sent(body: Any) -> tuple[bytes, Any]:
-    """The body's bytes, and what to send: the body itself, or for one that can be read only once the same pieces again."""
-    if body is None or isinstance(body, (bytes, bytearray)):
-        return bytes(body or b""), body
-    if isinstance(body, str):
-        return body.encode(), body
-    if not hasattr(body, "read"):
-        pieces = list(body)
-        return b"".join(map(_as_bytes, pieces)), iter(pieces)
-    place = body.tell() if hasattr(body, "seek") else None
-    content = _as_bytes(body.read())
-    if place is None:
-        return content, io.BytesIO(content)
-    body.seek(place)
-    return content, body
-
-
-def _as_bytes(piece: Any) -> bytes:
-    return piece.encode() if isinstance(piece, str) else bytes(piece)
 
 
 def _reason(error: BaseException) -> BaseException:
@@ -152,14 +131,14 @@ def patch(pools: ModuleType) -> None:
         assert_same_host: bool = True, **more: Any,
     ) -> Any:  # fmt: skip
         found = exchange.endpoint_of(method, self.host, urlsplit(url).path)
-        sent, body = _sent(body) if found else (b"", body)
+        content, body = sent(body) if found else (b"", body)
         given = {
             "body": body, "headers": headers, "retries": retries, "redirect": redirect, "assert_same_host": assert_same_host, **more
         }  # fmt: skip
         if found is None:
             return original(self, method, url, **given)
         place = url if "://" in url else f"{self.scheme}://{self.host}:{self.port}{url}"
-        request = Request(method, place, plain(headers if headers is not None else self.headers), sent)
+        request = Request(method, place, plain(headers if headers is not None else self.headers), content)
         call = exchange.begin(request, *found)
         if call is None:
             return original(self, method, url, **given)

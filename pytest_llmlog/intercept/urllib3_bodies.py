@@ -2,47 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from pytest_llmlog.intercept.exchange import LiveCall, ReplayedCall
-
-
-def plain(headers: Any) -> dict[str, str]:
-    """Header names in lower case, and texts."""
-    return {str(name).lower(): _text(value) for name, value in (headers or {}).items()}
-
-
-def _text(value: Any) -> str:
-    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
-
-
-class Pieces(io.RawIOBase):
-    """The recorded body, as urllib3 reads from a socket: piece by piece, then as the recorded stream ended."""
-
-    def __init__(self, call: ReplayedCall, failure: Exception | None) -> None:
-        self._pieces = [piece for _, piece in call.response.pieces] if call.response else []
-        self._call, self._failure = call, failure
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int | None = -1) -> bytes:
-        if size is None or size < 0:
-            return b"".join(iter(lambda: self.read(1 << 20), b""))
-        if not self._pieces:
-            if self._failure is not None:
-                raise self._failure
-            self._call.past_the_end()
-            return b""
-        piece = self._pieces[0][:size]
-        self._pieces[0] = self._pieces[0][size:]
-        if not self._pieces[0]:
-            self._pieces.pop(0)
-        return piece
-
-    read1 = read
+from pytest_llmlog.intercept.bodies import plain
+from pytest_llmlog.intercept.exchange import LiveCall
 
 
 class _Tee:

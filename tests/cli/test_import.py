@@ -7,12 +7,15 @@ import json
 import os
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 from typing import Any
 
 import pytest
+import vcr
 from click.testing import CliRunner, Result
 
+from openai_standin import StandIn
 from pytest_llmlog import validation
 from pytest_llmlog.cli import main
 from pytest_llmlog.playback import open_queue
@@ -49,6 +52,20 @@ def test_a_har_file_tells_when_and_how_long() -> None:
     (record,) = records(imported(RECORDINGS / "archive.har"))
     assert (record["timestamp"], record["latency_seconds"]) == ("2026-03-09T14:05:06.789Z", 1.2505)
     assert records(imported(RECORDINGS / "vcr.json"))[0]["latency_seconds"] is None
+
+
+@pytest.mark.parametrize("serializer", ["yaml", "json"])
+def test_what_vcrpy_writes_today_is_read(tmp_path: Path, server: StandIn, serializer: str) -> None:
+    asked = json.dumps({"model": "gpt-4o", "messages": [{"role": "user", "content": "Grüße?"}]}).encode()
+    request = urllib.request.Request(
+        f"{server.base_url}/chat/completions", asked, {"content-type": "application/json", "authorization": "Bearer sk-x"}
+    )
+    cassette = tmp_path / "cassette"
+    with vcr.use_cassette(str(cassette), serializer=serializer), urllib.request.urlopen(request, timeout=5) as answer:
+        said = json.load(answer)["choices"][0]["message"]["content"]
+
+    (record,) = records(imported(cassette))
+    assert (record["prompt"], record["response"], record["status"]) == ("Grüße?", said, "success")
 
 
 def test_gzipped_files_are_read(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from conftest import Suite
 from openai_standin import Reply
 
@@ -185,3 +187,25 @@ def test_a_changed_prompt_is_refused(suite: Suite) -> None:
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*- 'one'*", "*+ 'two'*"])
     assert suite.server.connections == before
+
+
+STACKED = """
+import asyncio
+import httpx_aiohttp, os
+def test_it(llmlog):
+    async def main():
+        async with httpx_aiohttp.HttpxAiohttpClient() as client:
+            body = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hi"}]}
+            answer = await client.post(os.environ["OPENAI_BASE_URL"] + "/chat/completions", json=body, headers={"authorization": "Bearer sk-standin"})
+            return answer.json()["choices"][0]["message"]["content"]
+    said = asyncio.run(main())
+    assert [(call.prompt, call.response) for call in llmlog] == [("Hi", said)]
+"""
+
+
+def test_aiohttp_under_httpx_is_recorded_once(suite: Suite) -> None:
+    pytest.importorskip("httpx_aiohttp")
+    suite.write(test_it=STACKED)
+    suite.run("--llmlog-mode=record").assert_outcomes(passed=1)
+    suite.run("--llmlog-mode=replay", OPENAI_BASE_URL="http://127.0.0.1:9/v1").assert_outcomes(passed=1)
+    assert len(suite.records()) == 2

@@ -6,10 +6,10 @@ from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 import pytest
-from unit import test_readers as samples
 
 from conftest import Suite
 from openai_standin import Reply
+from unit import test_readers as samples
 
 HEAD = """
 import asyncio, json, os

@@ -6,10 +6,10 @@ import base64
 import json
 
 import pytest
-from unit import test_readers as samples
 
 from conftest import Suite
 from openai_standin import Received, Reply
+from unit import test_readers as samples
 
 EVENTS = [{"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "gpt-4o", "choices": [
     {"index": 0, "delta": {"content": word}, "finish_reason": None}]} for word in ("One ", "two ", "three ")]  # fmt: skip

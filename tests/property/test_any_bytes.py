@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from unit import test_readers as samples
 
 from pytest_llmlog import cassettes, encode, reading, validation
 from pytest_llmlog.intercept import interactions
@@ -19,6 +18,7 @@ from pytest_llmlog.intercept.scope import Recorder, Scope
 from pytest_llmlog.providers import OTHER, Endpoint, recognise
 from pytest_llmlog.providers.routes import ROUTES
 from pytest_llmlog.traffic import Exchange, Request, Response
+from unit import test_readers as samples
 
 json_values: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers(-5, 5) | st.floats() | st.text(max_size=8),
