@@ -8,7 +8,7 @@ from functools import cache, lru_cache
 from msgspec import Struct
 
 from pytest_llmlog.providers.base import Reader
-from pytest_llmlog.providers.openai_media import Other
+from pytest_llmlog.providers.other import Other
 from pytest_llmlog.providers.routes import HOSTS, REGIONAL, ROUTES, Route
 
 GROUP = "pytest_llmlog.providers"

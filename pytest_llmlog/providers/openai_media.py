@@ -131,29 +131,3 @@ class Transcriptions(_Reader):
 
     def finished(self, response: Response) -> bool:
         return any(as_object(event.json).get("type") == "transcript.text.done" for event in response.events[-2:])
-
-
-class Other:
-    """A call on a known host that no reader knows: what can be told without knowing."""
-
-    def accepts(self, request: Request) -> bool:
-        return False
-
-    def asked(self, request: Request) -> Asked:
-        body = as_object(request.json)
-        given = body.get("prompt", body.get("input"))
-        return asked(request, body, [message("user", text_part(given))] if isinstance(given, str) else [])
-
-    def answered(self, exchange: Exchange) -> Answered:
-        response = exchange.response
-        assert response is not None
-        body = as_object(response.json)
-        return with_usage(
-            body.get("usage"),
-            "this API is not known",
-            response_id=as_text(body.get("id")),
-            response_model=as_text(body.get("model")),
-        )
-
-    def finished(self, response: Response) -> bool:
-        return False

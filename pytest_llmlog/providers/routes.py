@@ -11,6 +11,7 @@ from pytest_llmlog.providers.base import FirstOf, Reader
 from pytest_llmlog.providers.openai_chat import Chat, Completions
 from pytest_llmlog.providers.openai_media import Embeddings, Images, Moderations, Speech, Transcriptions
 from pytest_llmlog.providers.openai_responses import Responses
+from pytest_llmlog.providers.other import Beside, Other
 
 
 class Route(NamedTuple):
@@ -34,9 +35,12 @@ ROUTES: Sequence[Route] = (
     route(r"/api/generate", "text_completion", ollama.Generate(), "ollama"),
     route(r"/api/embed(?:dings)?", "embeddings", ollama.Embed(), "ollama"),
     route(r"/v1/messages", "chat", anthropic.Messages(), "anthropic"),
+    route(r"/v1/messages/count_tokens", "other", Beside(anthropic.Messages(), "messages"), "anthropic"),
+    route(r"/v1/messages/batches", "other", Beside(Other(), "requests"), "anthropic"),
     route(rf"/publishers/anthropic{_MODEL}(?:raw|streamRaw)Predict", "chat", anthropic.Messages(), "gcp.vertex_ai"),
     route(rf"/publishers/[^/]+{_MODEL}(?:raw|streamRaw)Predict", "chat", Chat(), "gcp.vertex_ai"),
     route(rf"{_MODEL}(?:g|streamG)enerateContent", "chat", gemini.Generate(), "gcp.gemini"),
+    route(rf"{_MODEL}countTokens", "other", Beside(gemini.Generate(), "contents"), "gcp.gemini"),
     route(rf"{_MODEL}(?:embedContent|batchEmbedContents|predict)", "embeddings", gemini.Embed(), "gcp.gemini"),
     route(r"/model/[^/]+/converse(?:-stream)?", "chat", bedrock.Converse(), "aws.bedrock"),
     route(r"/model/[^/]+/invoke(?:-with-response-stream)?", "chat", bedrock_invoke.Invoke(), "aws.bedrock"),

@@ -41,6 +41,22 @@ CLAUDE_STREAM: list[Any] = [
 ]
 
 
+BATCH = {
+    "id": "msgbatch_1", "type": "message_batch", "processing_status": "in_progress", "created_at": "2026-01-01T00:00:00Z",
+    "expires_at": "2026-01-02T00:00:00Z", "ended_at": None, "archived_at": None, "cancel_initiated_at": None, "results_url": None,
+    "request_counts": {"processing": 1, "succeeded": 0, "errored": 0, "canceled": 0, "expired": 0},
+}  # fmt: skip
+COHERE_STREAM: list[Any] = [
+    {"type": "message-start", "id": "c1", "delta": {"message": {"role": "assistant", "content": [], "tool_plan": "", "tool_calls": [], "citations": []}}},
+    {"type": "content-start", "index": 0, "delta": {"message": {"content": {"type": "text", "text": ""}}}},
+    {"type": "content-delta", "index": 0, "delta": {"message": {"content": {"text": "One"}}}},
+    {"type": "content-end", "index": 0},
+    {"type": "message-end", "delta": {"finish_reason": "COMPLETE", "usage": {"tokens": {"input_tokens": 3, "output_tokens": 1}}}},
+]  # fmt: skip
+COHERE_EMBED = {"id": "e1", "texts": ["Hi"], "embeddings": {"float": [[0.5, 0.25]]}, "response_type": "embeddings_by_type"}
+COHERE_RERANK = {"id": "r1", "results": [{"index": 1, "relevance_score": 0.9}], "meta": {"billed_units": {"search_units": 1}}}
+
+
 def _named(events: list[Any]) -> bytes:
     """Events with their types, as Anthropic sends them."""
     return b"".join(f"event: {event['type']}\n".encode() + samples.events(event) for event in events)
@@ -79,7 +95,7 @@ class Case(NamedTuple):
     source: str
     replies: list[Reply]
     provider: str
-    tokens: int
+    tokens: int | None
     answers: int = 1
 
 
@@ -97,8 +113,20 @@ def test_it(llmlog):
             return (await client.messages.create(**asked)).model_dump()
     seen("async", asyncio.run(run()))
     assert [call.usage.cached_input for call in llmlog] == [10, 10, 10]
+    assert [call.finish_reasons for call in llmlog] == [("end_turn",)] * 3
 """, [Reply(200, CLAUDE), Reply(200, None, SSE, chunks=[_named(CLAUDE_STREAM[:3]), _named(CLAUDE_STREAM[3:])]), Reply(200, CLAUDE)],
         "anthropic", 17, 3),
+    "anthropic beside its messages": Case("anthropic", """
+import anthropic
+def test_it(llmlog):
+    client = anthropic.Anthropic(api_key="sk-ant-a", base_url=BASE, max_retries=0)
+    asked = dict(model="claude-x", messages=[{"role": "user", "content": "Hi"}])
+    seen("count", client.messages.count_tokens(**asked).input_tokens)
+    batch = client.messages.batches.create(requests=[{"custom_id": "a", "params": {"max_tokens": 9, **asked}}])
+    seen("batch", batch.model_dump())
+    assert {call.operation for call in llmlog} == {"other"}
+    assert llmlog[0].prompt == "Hi"
+""", [Reply(200, {"input_tokens": 8}), Reply(200, BATCH)], "anthropic", None, 2),
     "google-genai": Case("google.genai", """
 from google import genai
 def test_it(llmlog):
@@ -109,9 +137,12 @@ def test_it(llmlog):
     async def run():
         return (await client.aio.models.generate_content(**asked)).text
     seen("async", asyncio.run(run()))
-    assert [call.stream for call in llmlog] == [False, True, False]
-    assert [call.usage.output for call in llmlog] == [6, 6, 6]
-""", [Reply(200, GEMINI), Reply(200, None, SSE, chunks=[samples.events(GEMINI)]), Reply(200, GEMINI)], "gcp.gemini", 9, 3),
+    async def stream():
+        return [chunk.text async for chunk in await client.aio.models.generate_content_stream(**asked)]
+    seen("async stream", asyncio.run(stream()))
+    assert [call.stream for call in llmlog] == [False, True, False, True]
+    assert [call.usage.output for call in llmlog] == [6, 6, 6, 6]
+""", [Reply(200, GEMINI), Reply(200, None, SSE, chunks=[samples.events(GEMINI)])] * 2, "gcp.gemini", 9, 4),
     "mistralai": Case("mistralai", """
 try:
     from mistralai import Mistral
@@ -129,7 +160,18 @@ def test_it(llmlog):
     client = cohere.ClientV2(api_key="k", base_url=BASE)
     answer = client.chat(model="command", messages=[{"role": "user", "content": "Hi"}])
     seen("plain", answer.message.content[0].text)
-""", [Reply(200, COHERE)], "cohere", 4),
+    stream = client.chat_stream(model="command", messages=[{"role": "user", "content": "Hi"}])
+    seen("stream", [event.model_dump() for event in stream])
+    assert [(call.response, call.finish_reasons) for call in llmlog] == [("One", ("COMPLETE",))] * 2
+""", [Reply(200, COHERE), Reply(200, None, SSE, chunks=[_named(COHERE_STREAM[:3]), _named(COHERE_STREAM[3:])])], "cohere", 4, 2),
+    "cohere beside its chat": Case("cohere", """
+import cohere
+def test_it(llmlog):
+    client = cohere.ClientV2(api_key="k", base_url=BASE)
+    seen("embed", client.embed(model="embed", texts=["Hi"], input_type="search_query", embedding_types=["float"]).embeddings.float_)
+    seen("rerank", client.rerank(model="rerank", query="Hi", documents=["a", "b"]).results[0].index)
+    assert [call.operation for call in llmlog] == ["embeddings", "rerank"]
+""", [Reply(200, COHERE_EMBED), Reply(200, COHERE_RERANK)], "cohere", None, 2),
     "groq": Case("groq", """
 import groq
 def test_it(llmlog):
@@ -145,9 +187,12 @@ def test_it(llmlog):
     asked = dict(model="llama", messages=[{"role": "user", "content": "Hi"}])
     seen("plain", client.chat(**asked).message.content)
     seen("stream", [chunk.message.content for chunk in client.chat(**asked, stream=True)])
+    async def run():
+        return (await ollama.AsyncClient(host=BASE).chat(**asked)).message.content
+    seen("async", asyncio.run(run()))
 """, [Reply(200, OLLAMA), Reply(200, None, {"content-type": "application/x-ndjson"}, chunks=[
         samples.lines({**OLLAMA, "done": False, "message": {"role": "assistant", "content": "On"}}),
-        samples.lines({**OLLAMA, "message": {"role": "assistant", "content": "e"}})])], "ollama", 4, 2),
+        samples.lines({**OLLAMA, "message": {"role": "assistant", "content": "e"}})]), Reply(200, OLLAMA)], "ollama", 4, 3),
     "litellm": Case("litellm", """
 import litellm
 litellm.telemetry = False
@@ -158,14 +203,19 @@ def test_it(llmlog):
     async def run():
         return (await litellm.acompletion(**asked)).choices[0].message.content
     seen("async", asyncio.run(run()))
-""", [Reply(200, CHAT), Reply(events=CHUNKS), Reply(200, CHAT)], "openai", 4, 3),
+    async def stream():
+        return [chunk.choices[0].delta.content async for chunk in await litellm.acompletion(**asked, stream=True)]
+    seen("async stream", asyncio.run(stream()))
+""", [Reply(200, CHAT), Reply(events=CHUNKS)] * 2, "openai", 4, 4),
     "huggingface_hub": Case("huggingface_hub", """
 from huggingface_hub import InferenceClient
 def test_it(llmlog):
     client = InferenceClient(base_url=BASE + "/v1", api_key="k")
     answer = client.chat_completion(model="model-x", messages=[{"role": "user", "content": "Hi"}])
     seen("plain", answer.choices[0].message.content)
-""", [Reply(200, CHAT)], "openai", 4),
+    stream = client.chat_completion(model="model-x", messages=[{"role": "user", "content": "Hi"}], stream=True)
+    seen("stream", [chunk.choices[0].delta.content for chunk in stream])
+""", [Reply(200, CHAT), Reply(events=CHUNKS)], "openai", 4, 2),
     "pydantic-ai": Case("pydantic_ai", """
 from pydantic_ai import Agent
 from pydantic_ai.models.openai import OpenAIChatModel

@@ -316,6 +316,44 @@ def test_other_operations(url: str, asked: Any, answered: Any, operation: str, t
     assert found["prompt"].startswith(("a", "q"))
 
 
+@pytest.mark.parametrize(
+    ("asked", "prompt"),
+    [
+        ({"messages": [{"role": "user", "content": "Hi"}]}, "Hi"),
+        ({"messages": [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}], "system": "Be kind", "max_tokens": 9}, "system: Be kind\n\nuser: Hi"),
+        ({"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]}, "Hi"),
+        ({"model": "m", "input": [{"role": "user", "content": "Hi"}]}, "Hi"),
+        *(({name: "Hi"}, "Hi") for name in ("prompt", "input", "inputs", "text", "query", "message", "inputText")),
+        ({"nothing": "of this"}, ""),
+        ([], ""),
+    ],
+)  # fmt: skip
+def test_an_unknown_api_of_a_known_host_tells_its_prompt(asked: Any, prompt: str) -> None:
+    fields = read("https://api.mistral.ai/v9/quite-new", asked, {"id": "r1", "model": "m-1"})
+    assert (fields["operation"], fields["provider"], fields["prompt"], fields["status"]) == (
+        "other",
+        "mistral_ai",
+        prompt,
+        "success",
+    )
+    assert fields["response_model"] == "m-1"
+    chat = {"choices": [{"message": {"role": "assistant", "content": "Yo"}}], "usage": {"total_tokens": 3}}
+    fields = read("https://api.mistral.ai/v9/quite-new", asked, chat)
+    assert (fields["response"], fields["tokens"]) == ("Yo", 3)
+
+
+@pytest.mark.parametrize(
+    ("url", "asked"),
+    [
+        ("http://localhost/v1/messages/count_tokens", {"model": "c", "messages": [{"role": "user", "content": "Hi"}]}),
+        ("http://localhost/v1beta/models/g:countTokens", {"contents": [{"parts": [{"text": "Hi"}]}]}),
+    ],
+)
+def test_counting_tokens_is_no_chat(url: str, asked: Any) -> None:
+    fields = read(url, asked, {"totalTokens": 3, "input_tokens": 3})
+    assert (fields["operation"], fields["prompt"], fields.get("tokens")) == ("other", "Hi", None)
+
+
 def test_the_error_of_every_shape_is_found() -> None:
     shapes = (
         {"error": {"message": "no"}},
