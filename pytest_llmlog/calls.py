@@ -8,7 +8,8 @@ from typing import Any, overload
 
 import msgspec
 
-from pytest_llmlog import callcontext
+from pytest_llmlog import budgets, callcontext
+from pytest_llmlog.metrics import Totals
 from pytest_llmlog.record import Interaction, Usage
 
 _parse = msgspec.json.Decoder(Interaction).decode
@@ -72,6 +73,27 @@ class Calls(Sequence[Interaction]):
             ValueError: the answer is not JSON.
         """
         return self[-1].response_json()
+
+    def check(self, **limits: Any) -> None:
+        """Hold the calls made so far against limits, all at once.
+
+        Args:
+            limits: ``max_METRIC=amount`` with the metrics of ``metrics.METRICS``, as in the marker: ``max_tokens=900``,
+                ``max_latency="3s"``, ``max_cost_usd="$0.05"``.
+
+        Raises:
+            AssertionError: limits do not hold; the text has all of them, with what was spent on which call.
+            ConfigError: a limit that does not exist or cannot be read.
+        """
+        __tracebackhide__ = True
+        calls = list(self)
+        totals = Totals(calls)
+        replayed = sum(call.source == "replay" for call in calls)
+        source = budgets.recorded_share(len(calls) - replayed, replayed)
+        read = budgets.of_keywords(limits, "llmlog.check")
+        found, _ = budgets.check(totals.values, totals.unknown, read.values(), source=source, spenders=budgets.of_calls(calls))
+        if found:
+            raise AssertionError("\n\n".join(violation.text for violation in found))
 
     def context(self, **said: Any) -> AbstractContextManager[None]:
         """As ``pytest_llmlog.context``."""

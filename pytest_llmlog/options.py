@@ -27,12 +27,18 @@ def add_options(parser: pytest.Parser) -> None:
     )  # fmt: skip
     add("--llmlog-file", metavar="PATH", default=None, help=f"The log. Default: {DEFAULT_LOG} in the root directory.")
     add("--llmlog-golden-dir", metavar="DIR", default=None, help="Keep goldens here instead of beside the tests.")
+    add(
+        "--llmlog-budget", action="append", metavar="EXPR", default=None,
+        help="Fail the run when its calls come to more: METRIC:LIMIT, like cost_usd:0.05, tokens:50k, latency:3s; "
+        "test.METRIC:LIMIT for each test. May be repeated.",
+    )  # fmt: skip
     add("--llmlog-wire", action="store_true", default=None, help="Keep the raw exchange in the log as well.")
 
     parser.addini("llmlog", "As --llmlog.", type="bool", default=False)
     parser.addini("llmlog_mode", "As --llmlog-mode.", default="")
     parser.addini("llmlog_file", "As --llmlog-file, relative to the root directory.", default="")
     parser.addini("llmlog_golden_dir", "As --llmlog-golden-dir, relative to the root directory.", default="")
+    parser.addini("llmlog_budget", "As --llmlog-budget, one or more.", type="args", default=[])
     parser.addini("llmlog_wire", "As --llmlog-wire.", type="bool", default=False)
     parser.addini("llmlog_hosts", "Further hosts whose calls are logged, whatever their path.", type="args", default=[])
     parser.addini("llmlog_ignore_hosts", "Hosts whose calls are let through untouched.", type="args", default=[])
@@ -57,6 +63,7 @@ class Options(NamedTuple):
     log: Path
     log_is_default: bool
     golden_dir: Path | None
+    budget: tuple[str, ...]
     wire: bool
     hosts: tuple[str, ...]
     ignore_hosts: tuple[str, ...]
@@ -82,6 +89,7 @@ class Options(NamedTuple):
             log=log or config.rootpath / DEFAULT_LOG,
             log_is_default=log is None,
             golden_dir=_path(config, "llmlog_golden_dir"),
+            budget=(*_texts(config, "llmlog_budget"), *(config.getoption("llmlog_budget") or ())),
             wire=bool(config.getoption("llmlog_wire") or _ini(config, "llmlog_wire", "true or false")),
             hosts=tuple(host.lower() for host in _texts(config, "llmlog_hosts")),
             ignore_hosts=tuple(host.lower() for host in _texts(config, "llmlog_ignore_hosts")),

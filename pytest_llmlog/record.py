@@ -136,18 +136,32 @@ class Interaction(Struct, frozen=True, forbid_unknown_fields=True, gc=False, kw_
             raise ValueError(f"the answer is not JSON ({exc}): {self.response[:200]!r}") from None
 
 
+def subject(call: Interaction) -> str:
+    """An interaction in a few words: what was done, by which model, and how the prompt begins."""
+    prompt = " ".join(call.prompt.split())
+    shown = prompt if len(prompt) <= 70 else f"{prompt[:67]}..."
+    return f"{call.operation} {call.model or ''}: {shown}".replace(" :", ":")
+
+
 class Violation(Struct, frozen=True, kw_only=True):
     """Something that did not hold, decided first and printed later.
 
-    ``kind`` is a short stable word (``refused``, ``unplayed``, ``golden``); ``text`` is for a person and may have lines.
+    ``kind`` is a short stable word (``refused``, ``unplayed``, ``golden``, ``budget``, ``regression``); ``text`` is for a
+    person and may have lines. A limit's violation has its figures as well, in the metric's unit.
     """
 
     kind: str
     text: str
+    metric: str | None = None
+    value: float | None = None
+    limit: float | None = None
 
 
 class TestResult(Struct, frozen=True, kw_only=True):
-    """What one test or fixture did with language models."""
+    """What one test or fixture did with language models.
+
+    ``figures`` are what its calls came to by metric, whatever their source; ``unknown`` how many did not tell it.
+    """
 
     __test__ = False
 
@@ -159,6 +173,8 @@ class TestResult(Struct, frozen=True, kw_only=True):
     replayed_tokens: int = 0
     live_cost_usd: float = 0.0
     replayed_cost_usd: float = 0.0
+    figures: dict[str, float] = {}
+    unknown: dict[str, int] = {}
     golden: Literal["created", "updated", "pending"] | None = None
     golden_path: str | None = None
     differences: tuple[str, ...] = ()
@@ -173,4 +189,6 @@ class RunResult(Struct, frozen=True, kw_only=True):
     mode: str
     log_path: str
     tests: tuple[TestResult, ...] = ()
+    violations: tuple[Violation, ...] = ()
+    warnings: tuple[str, ...] = ()
     faults: tuple[str, ...] = ()

@@ -15,17 +15,19 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from pytest_llmlog import git, intercept, judge, matching, playback, pricing, providers, redact, templates
+from pytest_llmlog import budgets, git, intercept, judge, matching, playback, pricing, providers, redact, templates
 from pytest_llmlog.calls import Calls
 from pytest_llmlog.errors import ConfigError, LogError
 from pytest_llmlog.intercept.scope import Mode, Recorder, Scope, tests
 from pytest_llmlog.log import LogWriter, make_private_folder
 from pytest_llmlog.options import Options
 from pytest_llmlog.places import fixture_place, test_place
-from pytest_llmlog.record import RunResult, TestResult
+from pytest_llmlog.record import RunResult, TestResult, Violation
 from pytest_llmlog.reports import terminal
+from pytest_llmlog.settings import Settings, of_marker
 
 SCOPE = pytest.StashKey[Scope]()
+SETTINGS = pytest.StashKey[Settings]()
 ENTERED = pytest.StashKey[ExitStack]()
 PASSED = pytest.StashKey[bool]()
 RESULT = pytest.StashKey[TestResult]()
@@ -44,6 +46,21 @@ def _fail(result: TestResult) -> None:
         pytest.fail("\n\n".join(violation.text for violation in result.violations), pytrace=False)
 
 
+PROPERTY = "llmlog_"
+"""How the names of our ``user_properties`` begin, which JUnit files show."""
+
+
+def _other_properties(item: pytest.Item) -> list[tuple[str, object]]:
+    return [entry for entry in item.user_properties if not entry[0].startswith(PROPERTY)]
+
+
+def _properties(scope: Scope) -> list[tuple[str, object]]:
+    """What a test's calls came to by metric, and the limits that do not hold; nothing for a test without calls."""
+    scope.flush()
+    figures = [(f"{PROPERTY}{name}", figure) for name, figure in scope.totals.values.items()]
+    return [*figures, *((f"{PROPERTY}violation", violation.text.partition("\n")[0]) for violation in scope.violations)]
+
+
 class Session:
     """The plugin object of an enabled run: it opens scopes, judges and saves when they end, and reports at the end."""
 
@@ -54,6 +71,11 @@ class Session:
         self._fixture_scopes: dict[Any, Scope] = {}
         self._cleanup = ExitStack()
         self._run_scope = self._scope("", None)
+        self._run_violations: list[Violation] = []
+        self._run_warnings: list[str] = []
+        where = "llmlog_budget / --llmlog-budget"
+        self._limits = budgets.of_expressions(options.budget, where)
+        self._settings = Settings(self._limits.test)
 
     @classmethod
     def start(cls, config: pytest.Config, options: Options) -> Session:
@@ -119,6 +141,20 @@ class Session:
         """The interactions of a test, as it sees them."""
         return Calls(lambda: item.stash[SCOPE].lines)
 
+    # What markers say
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        try:
+            self._settings_of(metafunc.definition)
+        except ConfigError as exc:
+            raise pytest.Collector.CollectError(f"{metafunc.definition.nodeid}: {exc}") from None
+
+    def _settings_of(self, item: pytest.Item) -> Settings:
+        settings = self._settings
+        for marker in reversed(list(item.iter_markers("llmlog"))):
+            settings = of_marker(marker.args, marker.kwargs, settings)
+        return settings
+
     # Tests
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -128,12 +164,18 @@ class Session:
         item.stash[PASSED] = False
         item.stash[ENTERED] = ExitStack()
         item.stash[ENTERED].enter_context(tests.enter(scope))
-        return (yield)
+        item.stash[SETTINGS] = self._settings
+        result = yield
+        try:
+            item.stash[SETTINGS] = self._settings_of(item)
+        except ConfigError as exc:  # of an item that pytest does not generate, a unittest's
+            pytest.fail(str(exc), pytrace=False)
+        return result
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, None, None]:
         result = yield
-        _fail(judge.after_call(item.stash[SCOPE], self._options.unplayed))
+        _fail(judge.after_call(item.stash[SCOPE], self._options.unplayed, item.stash[SETTINGS]))
         item.stash[PASSED] = True
         return result
 
@@ -148,14 +190,16 @@ class Session:
             return result
         finally:
             item.stash[ENTERED].close()
-            item.stash[RESULT] = judge.finish(scope, passed=passed, unplayed=self._options.unplayed)
+            item.stash[RESULT] = judge.finish(scope, passed=passed, unplayed=self._options.unplayed, settings=item.stash[SETTINGS])
             if passed:
                 _fail(item.stash[RESULT])
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
-        report = yield
         scope = item.stash.get(SCOPE, None)
+        if scope is not None and call.when != "setup":
+            item.user_properties[:] = [*_other_properties(item), *_properties(scope)]
+        report = yield
         if scope is not None and call.when == "call" and hasattr(report, "wasxfail"):
             self._expected_failure(item, report, scope)
         if scope is not None and report.failed and call.when == "call":
@@ -229,7 +273,7 @@ class Session:
             self._faults += [fault for fault in sent["faults"] if fault not in self._faults]
 
     @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self) -> None:
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
         outside = judge.finish(self._run_scope, passed=False, unplayed="ignore")
         if outside.live or outside.replayed:
             self._results.append(replace(outside, test_id=OUTSIDE))
@@ -238,11 +282,16 @@ class Session:
             # Tests went with their own reports; fixtures and what was called outside of tests have none.
             others = [result for result in self._results if result.test_id == OUTSIDE or "::fixture " in result.test_id]
             output["llmlog"] = {"others": msgspec.to_builtins(others), "faults": self._faults}
+            return
+        self._run_violations, self._run_warnings = judge.run_budget(self._results, self._limits.run.values())
+        if self._run_violations and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         result = RunResult(
             run_id=self._recorder.run_id, mode=self._options.mode, log_path=self._shown_log,
-            tests=tuple(self._results), faults=tuple(self._faults),
+            tests=tuple(self._results), violations=tuple(self._run_violations), warnings=tuple(self._run_warnings),
+            faults=tuple(self._faults),
         )  # fmt: skip
         terminal.write(result, terminalreporter, verbosity=self._config.get_verbosity())
 

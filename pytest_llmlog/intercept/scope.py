@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from pytest_llmlog import encode, matching, validation
 from pytest_llmlog.errors import GoldenError
 from pytest_llmlog.log import LINE_LIMIT, LogWriter
+from pytest_llmlog.metrics import Totals
 from pytest_llmlog.playback import ReplayQueue
 from pytest_llmlog.record import Interaction, Violation
 from pytest_llmlog.redact import Redactor
@@ -117,7 +118,7 @@ class Scope:
     """A test, a fixture or a ``capture()`` block: its mode, its golden, and the interactions it made.
 
     Attributes:
-        sums: what the interactions came to so far, by source.
+        sums: what the interactions came to so far, by source; totals: whatever their source, by metric.
         violations: what did not hold so far; warnings: what did not but may.
         passed: whether a fixture's setup succeeded.
         recorded: live interactions with their wire, for a new golden.
@@ -143,6 +144,7 @@ class Scope:
         self._lines: MutableSequence[bytes] = [] if keep is None else deque(maxlen=keep)
         self._deferred: list[Callable[[], tuple[Interaction, bytes]]] = []
         self.sums = {"live": Sums(), "replay": Sums()}
+        self.totals = Totals()
         self.recorded: list[Interaction] = []
         self.violations: list[Violation] = []
         self.warnings: list[str] = []
@@ -259,6 +261,7 @@ class Scope:
         sums.failed += failed
         sums.tokens += interaction.tokens or 0
         sums.cost_usd += interaction.cost_usd or 0.0
+        self.totals.add(interaction)
         self._lines.append(line)
 
     def close(self) -> None:

@@ -48,6 +48,7 @@ def lines(result: RunResult, *, verbose: bool) -> Iterator[str]:
     for test in tests:
         for text in (*test.differences, *test.warnings):
             yield f"{test.test_id}: {text}"
+    yield from result.warnings
     for fault in result.faults:
         yield f"problem: {fault}"
 
@@ -61,3 +62,8 @@ def write(result: RunResult, reporter: Any, *, verbosity: int) -> None:
         reporter.write_sep("-", "llmlog")
         for line in shown:
             reporter.write_line(line)
+    if result.violations:
+        reporter.write_sep("=", "llmlog: the run is over budget", red=True)
+        for violation in result.violations:
+            for line in violation.text.splitlines():
+                reporter.write_line(line)
