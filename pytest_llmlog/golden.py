@@ -72,6 +72,18 @@ def read(path: Path) -> bytes | None:
         raise GoldenError(path, "$", f"cannot be read: {exc.strerror}", "mend the file's permissions") from exc
 
 
+def interactions(path: Path, text: bytes) -> tuple[Interaction, ...]:
+    """The interactions of a golden's text.
+
+    Raises:
+        GoldenError: it is damaged or holds something else.
+    """
+    try:
+        return msgspec.json.decode(text, type=Golden).interactions
+    except (ValueError, RecursionError) as exc:
+        raise invalid(path, text, exc) from exc
+
+
 def save(path: Path, golden: Golden) -> None:
     """Write a golden in place of an older one, whole or not at all.
 

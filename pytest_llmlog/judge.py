@@ -3,25 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+from pathlib import Path
+from statistics import median
+from typing import Literal
 
+from msgspec import Struct
 from msgspec.structs import replace
 
-from pytest_llmlog import budgets, golden
+from pytest_llmlog import budgets, golden, regressions
+from pytest_llmlog.baseline import Baseline, base_id
 from pytest_llmlog.budgets import Limit
 from pytest_llmlog.calls import Calls
+from pytest_llmlog.checks import RESPONSE
+from pytest_llmlog.compare import Scorer
 from pytest_llmlog.errors import GoldenError
 from pytest_llmlog.intercept.explain import how_to_record
 from pytest_llmlog.intercept.scope import Scope
 from pytest_llmlog.metrics import Metric, Totals
-from pytest_llmlog.record import Interaction, TestResult, Violation, subject
+from pytest_llmlog.record import CheckResult, Interaction, TestResult, Violation, subject
+from pytest_llmlog.regress import ALPHA, significant
 from pytest_llmlog.settings import Settings
+from pytest_llmlog.significance import fisher, wilson
 
 OF_THE_RUN = ("worker_id", "git_commit", "trace_id", "span_id")
 """What belongs to a run and would only make a golden's diff longer."""
 
 ANY = Settings()
 """How a fixture, which no marker can be put on, is judged."""
+
+
+class Standards(Struct, frozen=True):
+    """What all tests of a run are held to.
+
+    Attributes:
+        unplayed: what a recorded call that is not made means: fail, warn or ignore.
+        baseline: what tests are compared with.
+        accept: which recordings become goldens at once, none, new, changed or all; empty for those of tests that pass.
+        scorer: the user's own similarity of two answers.
+        family: how many noisy comparisons the suite makes.
+    """
+
+    unplayed: str
+    baseline: Baseline
+    accept: str = ""
+    scorer: Scorer | None = None
+    family: int = 1
+
 
 Saved = Literal["created", "updated", "pending"] | None
 
@@ -54,9 +81,9 @@ def _check(scope: Scope, unplayed: str, *, teardown: bool) -> None:
         scope.violations.append(Violation(kind=kind, text=text))
 
 
-def _check_limits(scope: Scope, settings: Settings) -> None:
+def _check_limits(scope: Scope, settings: Settings, standards: Standards) -> None:
     """Put the limits that do not hold on the scope, each once: what a teardown adds may break further ones."""
-    broken = {violation.metric for violation in scope.violations}
+    broken = {violation.metric for violation in scope.violations if violation.kind == "budget"}
     limits = [limit for name, limit in settings.limits.items() if name not in broken]
     if not limits:
         return
@@ -64,40 +91,91 @@ def _check_limits(scope: Scope, settings: Settings) -> None:
     spenders = budgets.of_calls(Calls(lambda: scope.lines))
     totals = scope.totals
     violations, untold = budgets.check(totals.values, totals.unknown, limits, source=source, spenders=spenders)
-    scope.violations += violations
-    scope.warnings += [text for text in untold if text not in scope.warnings]
+    old = [violation for violation in violations if _was_over(violation, scope, standards.baseline)]
+    scope.violations += [violation for violation in violations if violation not in old]
+    notes = [*untold, *(f"pre_existing in {standards.baseline.name}: {_plain(violation.text)}" for violation in old)]
+    scope.warnings += [text for text in notes if text not in scope.warnings]
 
 
-def after_call(scope: Scope, unplayed: str, settings: Settings = ANY) -> TestResult:
+def _was_over(violation: Violation, scope: Scope, baseline: Baseline) -> bool:
+    """Whether a baseline that was asked for was over the limit as well, and it is no worse now: that is no news to fail for."""
+    if not baseline.explicit or violation.metric is None or violation.limit is None or violation.value is None:
+        return False
+    before = [Totals(run).values.get(violation.metric, 0) for run in baseline.runs_of(scope.test_id or "", scope.golden_path)]
+    return bool(before) and median(before) > violation.limit and violation.value <= median(before)
+
+
+def _check_regressions(scope: Scope, settings: Settings, standards: Standards) -> None:
+    """Judge what the test did against its baseline; repeats are judged together, when the last of them is over."""
+    if not settings.checks or settings.runs > 1:
+        return
+    now = tuple(Calls(lambda: scope.lines))
+    before = standards.baseline.runs_of(scope.test_id or "", scope.golden_path)
+    found = regressions.judge(before, [now], settings.checks.values(), terms(settings, standards), standards.baseline.name)
+    scope.checks += found
+    accepted = scope.mode == "record" and standards.accept in ("changed", "all")
+    for result in found:
+        if result.verdict == "regressed" and result.fails and not accepted:
+            scope.violations.append(violation_of(result))
+        elif result.verdict != "unchanged" and (result.verdict != "new" or standards.baseline.explicit):
+            note = " (accepted)" if accepted and result.verdict == "regressed" and result.fails else ""
+            scope.warnings.append(f"{_plain(result.text)}{note}")
+
+
+def _plain(text: str) -> str:
+    """A verdict's text for the summary, which has our name above it."""
+    return text.removeprefix("llmlog: ")
+
+
+def violation_of(result: CheckResult) -> Violation:
+    """The violation that a regression is."""
+    return Violation(kind="regression", text=result.text, metric=result.metric, value=result.now, limit=result.before)
+
+
+def terms(settings: Settings, standards: Standards) -> regressions.Terms:
+    """How a test's figures and answers are compared."""
+    return regressions.Terms(settings.compare, settings.ignore, standards.scorer, standards.family)
+
+
+def after_call(scope: Scope, standards: Standards, settings: Settings = ANY) -> TestResult:
     """What did not hold when the test's body, or a fixture's setup, is over."""
     scope.flush()
-    _check(scope, unplayed, teardown=False)
-    _check_limits(scope, settings)
+    _check(scope, standards.unplayed, teardown=False)
+    _check_limits(scope, settings, standards)
+    try:
+        _check_regressions(scope, settings, standards)
+    except GoldenError as exc:
+        if not any(violation.kind == "golden" for violation in scope.violations):
+            scope.violations.append(Violation(kind="golden", text=str(exc)))
     return TestResult(test_id=scope.test_id or "", violations=tuple(scope.violations))
 
 
-def finish(scope: Scope, *, passed: bool, unplayed: str, settings: Settings = ANY) -> TestResult:
+def finish(scope: Scope, *, passed: bool, standards: Standards, settings: Settings = ANY) -> TestResult:
     """Close a scope: end its open calls, check, save its golden, and sum it up.
 
     The violations given are those that were not there before the teardown.
     """
     before = len(scope.violations)
+    differences: list[str] = []
     scope.close()
     if passed:
-        _check(scope, unplayed, teardown=True)
-        _check_limits(scope, settings)
+        _check(scope, standards.unplayed, teardown=True)
+        _check_limits(scope, settings, standards)
     passed = passed and not scope.violations
     saved: Saved = None
     try:
-        saved = _save(scope, passed=passed)
+        differences = _differences(scope, settings, standards)
+        saved = _save(scope, standards.accept, passed=passed)
     except GoldenError as exc:
         scope.violations.append(Violation(kind="golden", text=str(exc)))
     result = replace(_sums(scope), golden=saved, golden_path=scope.golden_name or None)
-    differences = tuple(_differences(scope)) if scope.mode == "live" else ()
-    return replace(result, differences=differences, warnings=tuple(scope.warnings), violations=tuple(scope.violations[before:]))
+    return replace(
+        result, passed=passed, checks=tuple(scope.checks), differences=tuple(differences), warnings=tuple(scope.warnings),
+        violations=tuple(scope.violations[before:]),
+    )  # fmt: skip
 
 
-def _save(scope: Scope, *, passed: bool) -> Saved:
+def _save(scope: Scope, accept: str, *, passed: bool) -> Saved:
     path = scope.golden_path
     if path is None or scope.mode not in ("auto", "record"):
         return None
@@ -107,7 +185,8 @@ def _save(scope: Scope, *, passed: bool) -> Saved:
     if not scope.recorded and not (known and passed):
         return None
     made = golden.Golden(golden.GOLDEN_VERSION, scope.test_id or "", scope.in_teardown, tuple(map(_of_no_run, scope.recorded)))
-    if not passed:
+    accepted = accept in ("", "all", "changed" if known else "new")
+    if not passed or not accepted:
         golden.save(golden.pending_path(path), made)
         return "pending"
     golden.save(path, made)
@@ -135,27 +214,16 @@ def _sums(scope: Scope) -> TestResult:
     )
 
 
-def _answer(call: Interaction) -> tuple[Any, ...]:
-    return call.response, call.tool_calls, call.status
-
-
-def _differences(scope: Scope) -> list[str]:
-    """What a live run found against the golden: calls it does not hold, answers that changed, calls not made."""
-    made = Calls(lambda: scope.lines)
-    try:
-        queue = scope.queue
-    except GoldenError as exc:
-        return [str(exc)]
-    if queue is None:
-        return [f"new: {subject(call)}" for call in made]
-    found = []
-    for call in made:
-        recorded = queue.take(call.request_hash)
-        if recorded is None:
-            found.append(f"new: {subject(call)}")
-        elif _answer(recorded.parsed) != _answer(call):
-            found.append(f"changed answer: {subject(call)}")
-    return found + [f"missing: {subject(call)}" for call in queue.unplayed(teardown=True)]
+def _differences(scope: Scope, settings: Settings, standards: Standards) -> list[str]:
+    """What models were asked and answered that is not as in the baseline; shown, whether it fails the test or not."""
+    if scope.mode not in ("live", "record") or settings.runs > 1 or any(result.metric == RESPONSE for result in scope.checks):
+        return []
+    now = tuple(Calls(lambda: scope.lines))
+    before = standards.baseline.runs_of(scope.test_id or "", scope.golden_path)
+    if not before:
+        return [f"new: {subject(call)}" for call in now] if scope.mode == "live" else []
+    found = regressions.answers(before[-1], now, terms(settings, standards))
+    return ["\n  ".join([f"not as in the baseline {standards.baseline.name}:", *found])] if found else []
 
 
 def run_budget(tests: Sequence[TestResult], limits: Iterable[Limit]) -> tuple[list[Violation], list[str]]:
@@ -170,3 +238,70 @@ def run_budget(tests: Sequence[TestResult], limits: Iterable[Limit]) -> tuple[li
 
     source = budgets.recorded_share(live, replayed)
     return budgets.check(totals.values, totals.unknown, limits, source=source, spenders=spenders)
+
+
+def over_the_suite(tests: Sequence[TestResult]) -> list[Violation]:
+    """Regressions that only the comparisons of the whole suite together show: see ``regress.significant``."""
+    noisy = [(test, check) for test in tests for check in test.checks if regressions.is_noisy(check.metric)]
+    worse = [check.p if check.p is not None and (check.now or 0) > (check.before or 0) else 1.0 for _, check in noisy]
+    return [
+        replace(
+            violation_of(check), text=f"{test.test_id}\n{check.text.replace(check.verdict, 'regressed over the whole suite', 1)}"
+        )
+        for (test, check), counts in zip(noisy, significant(worse), strict=True)
+        if counts and check.verdict != "regressed" and check.fails
+    ]
+
+
+def repeated(
+    outcomes: Sequence[TestResult],
+    runs: Sequence[Sequence[Interaction]],
+    settings: Settings,
+    standards: Standards,
+    path: Path | None,
+) -> TestResult:
+    """The one verdict on the runs of a repeated test: how many passed, and whether its figures got worse.
+
+    Args:
+        outcomes: of each run.
+        runs: the interactions of each run that made any.
+        settings: of the test.
+        standards: of the suite.
+        path: the test's golden.
+    """
+    test_id, total = base_id(outcomes[0].test_id), len(outcomes)
+    passed = sum(outcome.passed for outcome in outcomes)
+    before = standards.baseline.runs_of(test_id, path)
+    checks = (
+        regressions.judge(before, runs, settings.checks.values(), terms(settings, standards), standards.baseline.name)
+        if runs
+        else []
+    )
+    low, high = wilson(passed, total)
+    rate = f"pass rate {passed} of {total} ({passed / total:.0%}, 95 % interval {low:.0%} to {high:.0%})"
+    violations = [violation_of(check) for check in checks if check.verdict == "regressed" and check.fails]
+    if passed / total < settings.pass_rate:
+        failures = [
+            f"run {outcome.repeat.number}:\n{outcome.repeat.failure}"
+            for outcome in outcomes
+            if outcome.repeat and outcome.repeat.failure
+        ]
+        text = "\n".join([f"llmlog: {rate}, at least {settings.pass_rate:.0%} wanted", *failures[:3]])
+        violations.insert(
+            0, Violation(kind="pass_rate", text=text, metric="pass_rate", value=passed / total, limit=settings.pass_rate)
+        )
+    fell = _rate_fell(standards.baseline, test_id, passed, total)
+    notes = [_plain(check.text) for check in checks if check.verdict not in ("unchanged", "regressed")]
+    return TestResult(
+        test_id=test_id, passed=not violations and not fell, checks=tuple(checks), warnings=(rate, *notes), violations=(*violations, *fell)
+    )  # fmt: skip
+
+
+def _rate_fell(baseline: Baseline, test_id: str, passed: int, total: int) -> list[Violation]:
+    """Whether the pass rate fell by more than chance: Fisher's exact test against the baseline's runs."""
+    passed_before, before = baseline.passes_of(test_id)
+    p = fisher(passed_before, before, passed, total) if before else 1.0
+    if p >= ALPHA:
+        return []
+    text = f"llmlog: regressed: pass rate {passed_before} of {before} → {passed} of {total}, p = {p:.2g} (baseline {baseline.name})"
+    return [Violation(kind="regression", text=text, metric="pass_rate", value=passed / total, limit=passed_before / before)]

@@ -10,6 +10,7 @@ import pytest
 
 MODES = ("auto", "replay", "record", "live", "off")
 UNPLAYED = ("fail", "warn", "ignore")
+ACCEPT = ("none", "new", "changed", "all")
 FSYNC = ("never", "failure", "always")
 DEFAULT_LOG = Path(".llmlog") / "llm_interactions.log"
 LINE_LIMIT_RANGE = (4 * 1024, 1024 * 1024 * 1024)
@@ -32,6 +33,28 @@ def add_options(parser: pytest.Parser) -> None:
         help="Fail the run when its calls come to more: METRIC:LIMIT, like cost_usd:0.05, tokens:50k, latency:3s; "
         "test.METRIC:LIMIT for each test. May be repeated.",
     )  # fmt: skip
+    add(
+        "--llmlog-fail", action="append", metavar="EXPR", default=None,
+        help="Fail each test that got worse than its baseline by more: METRIC:PERCENT+AMOUNT, like input_tokens:0, "
+        "latency:25%%+250ms, or response for any change of the answer. May be repeated.",
+    )  # fmt: skip
+    add("--llmlog-warn", action="append", metavar="EXPR", default=None, help="As --llmlog-fail, shown but not failing.")
+    add(
+        "--llmlog-baseline", metavar="RUN|PATH|git:REF", default=None,
+        help="What tests are compared with: last or the id of a run in the log, the path of a log, the goldens at a git reference. "
+        "Default: the goldens.",
+    )  # fmt: skip
+    add(
+        "--llmlog-runs",
+        type=int,
+        metavar="N",
+        default=None,
+        help="Run each test so often where models are asked (--llmlog-mode=live).",
+    )
+    add(
+        "--llmlog-accept", choices=ACCEPT, default=None,
+        help="Which recordings become goldens at once; the others wait for review beside them. Default: those of tests that pass.",
+    )  # fmt: skip
     add("--llmlog-wire", action="store_true", default=None, help="Keep the raw exchange in the log as well.")
 
     parser.addini("llmlog", "As --llmlog.", type="bool", default=False)
@@ -39,6 +62,13 @@ def add_options(parser: pytest.Parser) -> None:
     parser.addini("llmlog_file", "As --llmlog-file, relative to the root directory.", default="")
     parser.addini("llmlog_golden_dir", "As --llmlog-golden-dir, relative to the root directory.", default="")
     parser.addini("llmlog_budget", "As --llmlog-budget, one or more.", type="args", default=[])
+    parser.addini("llmlog_fail", "As --llmlog-fail, one or more.", type="args", default=[])
+    parser.addini("llmlog_warn", "As --llmlog-warn, one or more.", type="args", default=[])
+    parser.addini("llmlog_baseline", "As --llmlog-baseline.", default="")
+    parser.addini("llmlog_runs", "As --llmlog-runs.", default="")
+    parser.addini("llmlog_accept", "As --llmlog-accept.", default="")
+    parser.addini("llmlog_compare", "How answers are compared: exact, text, json, shape, similar:X, none.", default="exact")
+    parser.addini("llmlog_scorer", "module:function, two texts to their similarity from 0 to 1.", default="")
     parser.addini("llmlog_wire", "As --llmlog-wire.", type="bool", default=False)
     parser.addini("llmlog_hosts", "Further hosts whose calls are logged, whatever their path.", type="args", default=[])
     parser.addini("llmlog_ignore_hosts", "Hosts whose calls are let through untouched.", type="args", default=[])
@@ -64,6 +94,13 @@ class Options(NamedTuple):
     log_is_default: bool
     golden_dir: Path | None
     budget: tuple[str, ...]
+    fail: tuple[str, ...]
+    warn: tuple[str, ...]
+    baseline: str
+    runs: int
+    accept: str
+    compare: str
+    scorer: str
     wire: bool
     hosts: tuple[str, ...]
     ignore_hosts: tuple[str, ...]
@@ -90,6 +127,13 @@ class Options(NamedTuple):
             log_is_default=log is None,
             golden_dir=_path(config, "llmlog_golden_dir"),
             budget=(*_texts(config, "llmlog_budget"), *(config.getoption("llmlog_budget") or ())),
+            fail=(*_texts(config, "llmlog_fail"), *(config.getoption("llmlog_fail") or ())),
+            warn=(*_texts(config, "llmlog_warn"), *(config.getoption("llmlog_warn") or ())),
+            baseline=config.getoption("llmlog_baseline") or _text(config, "llmlog_baseline"),
+            runs=_runs(config),
+            accept=config.getoption("llmlog_accept") or _choice(config, "llmlog_accept", ("", *ACCEPT)),
+            compare=_text(config, "llmlog_compare"),
+            scorer=_text(config, "llmlog_scorer"),
             wire=bool(config.getoption("llmlog_wire") or _ini(config, "llmlog_wire", "true or false")),
             hosts=tuple(host.lower() for host in _texts(config, "llmlog_hosts")),
             ignore_hosts=tuple(host.lower() for host in _texts(config, "llmlog_ignore_hosts")),
@@ -168,6 +212,14 @@ def _number(config: pytest.Config, name: str, allowed: tuple[int, int]) -> int:
     if not text.isdigit() or not low <= int(text) <= high:
         raise _bad(config, name, value, expected)
     return int(text)
+
+
+def _runs(config: pytest.Config) -> int:
+    given = config.getoption("llmlog_runs")
+    text = _text(config, "llmlog_runs") if given is None else str(given)
+    if text and (not text.isdigit() or int(text) < 1):
+        raise _bad(config, "llmlog_runs", text, "a whole number from 1")
+    return int(text or 1)
 
 
 def _path(config: pytest.Config, name: str) -> Path | None:

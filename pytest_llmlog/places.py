@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pytest_llmlog.baseline import base_id
 from pytest_llmlog.golden import safe_name
 
 
@@ -19,8 +20,8 @@ def _folder(file: Path, root: Path, golden_dir: Path | None) -> Path:
 
 
 def test_place(item: pytest.Item, golden_dir: Path | None) -> Path:
-    """The golden of a test: ``test_name[id].json``, a class's with ``Class.`` before it."""
-    name = item.nodeid.partition("::")[2] or item.name
+    """The golden of a test: ``test_name[id].json``, a class's with ``Class.`` before it; repeats of a test share theirs."""
+    name = base_id(item.nodeid).partition("::")[2] or item.name
     return _folder(item.path, item.config.rootpath, golden_dir) / f"{safe_name(name.replace('::', '.'))}.json"
 
 

@@ -26,7 +26,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """A conftest may make its client when it is imported, long before the plugin is configured."""
     if options.wants_placeholders(early_config):
-        from pytest_llmlog.session import set_placeholders
+        from pytest_llmlog.startup import set_placeholders
 
         set_placeholders(early_config)
 

@@ -12,6 +12,7 @@ from pytest_llmlog.wire import Wire
 
 SCHEMA_VERSION: Literal[1] = 1
 
+Verdict = Literal["unchanged", "improved", "regressed", "new", "missing", "pre_existing", "insufficient_data", "not_comparable"]
 Source = Literal["live", "replay", "import"]
 Status = Literal["success", "failure"]
 
@@ -157,6 +158,35 @@ class Violation(Struct, frozen=True, kw_only=True):
     limit: float | None = None
 
 
+class CheckResult(Struct, frozen=True, kw_only=True):
+    """What a regression check of one metric, or of the answers, came to.
+
+    Attributes:
+        before, now: medians in the metric's unit, where there are any.
+        p: the one-sided probability of such a difference by chance, where it was tested.
+        tested: how many values stood against how many.
+        text: the verdict for a person, with what changed first.
+    """
+
+    metric: str
+    verdict: Verdict
+    fails: bool
+    before: float | None = None
+    now: float | None = None
+    p: float | None = None
+    tested: tuple[int, int] = (0, 0)
+    text: str = ""
+
+
+class Repeat(Struct, frozen=True, kw_only=True):
+    """Which run of a repeated test this is; ``settings`` say how they are judged together."""
+
+    of: str
+    number: int
+    settings: dict[str, Any]
+    failure: str = ""
+
+
 class TestResult(Struct, frozen=True, kw_only=True):
     """What one test or fixture did with language models.
 
@@ -166,6 +196,7 @@ class TestResult(Struct, frozen=True, kw_only=True):
     __test__ = False
 
     test_id: str
+    passed: bool = False
     live: int = 0
     replayed: int = 0
     failed_calls: int = 0
@@ -177,6 +208,8 @@ class TestResult(Struct, frozen=True, kw_only=True):
     unknown: dict[str, int] = {}
     golden: Literal["created", "updated", "pending"] | None = None
     golden_path: str | None = None
+    repeat: Repeat | None = None
+    checks: tuple[CheckResult, ...] = ()
     differences: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     violations: tuple[Violation, ...] = ()

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import pkgutil
 import uuid
-from collections.abc import Callable, Generator
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -15,14 +12,28 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from pytest_llmlog import budgets, git, intercept, judge, matching, playback, pricing, providers, redact, templates
+from pytest_llmlog import (
+    baseline,
+    budgets,
+    git,
+    intercept,
+    judge,
+    matching,
+    playback,
+    pricing,
+    redact,
+    regressions,
+    repeats,
+    startup,
+    templates,
+)
 from pytest_llmlog.calls import Calls
 from pytest_llmlog.errors import ConfigError, LogError
 from pytest_llmlog.intercept.scope import Mode, Recorder, Scope, tests
 from pytest_llmlog.log import LogWriter, make_private_folder
 from pytest_llmlog.options import Options
 from pytest_llmlog.places import fixture_place, test_place
-from pytest_llmlog.record import RunResult, TestResult, Violation
+from pytest_llmlog.record import Interaction, RunResult, TestResult, Violation
 from pytest_llmlog.reports import terminal
 from pytest_llmlog.settings import Settings, of_marker
 
@@ -71,11 +82,19 @@ class Session:
         self._fixture_scopes: dict[Any, Scope] = {}
         self._cleanup = ExitStack()
         self._run_scope = self._scope("", None)
+        self._any_checks = False
+        self._log_begins = options.log.stat().st_size if options.log.exists() else 0
         self._run_violations: list[Violation] = []
         self._run_warnings: list[str] = []
-        where = "llmlog_budget / --llmlog-budget"
-        self._limits = budgets.of_expressions(options.budget, where)
-        self._settings = Settings(self._limits.test)
+        self._limits = budgets.of_expressions(options.budget, "llmlog_budget / --llmlog-budget")
+        self._settings = startup.settings(options, self._limits.test)
+        self._standards = judge.Standards(
+            options.unplayed,
+            baseline.resolve(options.baseline, config.rootpath, options.log, recorder.run_id),
+            options.accept,
+            startup.imported(options.scorer, "llmlog_scorer"),
+        )
+        self._repeats = repeats.Repeats(self._made, self._standards)
 
     @classmethod
     def start(cls, config: pytest.Config, options: Options) -> Session:
@@ -89,9 +108,9 @@ class Session:
         try:
             recorder = Recorder(
                 worker.get("llmlog_run_id") or uuid.uuid4().hex,
-                LogWriter(_log_path(options), options.fsync),  # type: ignore[arg-type]
+                LogWriter(startup.log_path(options), options.fsync),  # type: ignore[arg-type]
                 faults.append,
-                redactor=redact.Redactor(custom=_custom_redaction(options.redact)),
+                redactor=redact.Redactor(custom=startup.imported(options.redact, "llmlog_redact")),
                 ignore=[matching.parse_path(path) for path in options.ignore],
                 hosts=options.hosts,
                 ignore_hosts=options.ignore_hosts,
@@ -107,7 +126,7 @@ class Session:
         return session
 
     def _begin(self) -> None:
-        loaded = _load_templates(self._options, self._config.rootpath)
+        loaded = startup.load_templates(self._options, self._config.rootpath)
         for pattern in templates.unmatched(self._options.templates, self._config.rootpath):
             self._faults.append(f"llmlog_templates: no file matches {pattern!r} below {self._config.rootpath}")
         templates.registry.register(loaded)
@@ -143,11 +162,22 @@ class Session:
 
     # What markers say
 
+    @pytest.hookimpl(trylast=True)  # so that the repeat comes last in an id
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         try:
-            self._settings_of(metafunc.definition)
+            settings = self._settings_of(metafunc.definition)
         except ConfigError as exc:
             raise pytest.Collector.CollectError(f"{metafunc.definition.nodeid}: {exc}") from None
+        self._any_checks = self._any_checks or bool(settings.checks)
+        if settings.runs > 1 and self._mode == "live":
+            repeats.parametrize(metafunc, settings.runs)
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        if self._any_checks:
+            tests = {baseline.base_id(item.nodeid): self._settings_of(item) for item in session.items}
+            noisy = sum(regressions.is_noisy(metric) for settings in tests.values() for metric in settings.checks)
+            self._standards = replace(self._standards, family=max(1, noisy))
+            self._repeats = repeats.Repeats(self._made, self._standards)
 
     def _settings_of(self, item: pytest.Item) -> Settings:
         settings = self._settings
@@ -175,7 +205,7 @@ class Session:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, None, None]:
         result = yield
-        _fail(judge.after_call(item.stash[SCOPE], self._options.unplayed, item.stash[SETTINGS]))
+        _fail(judge.after_call(item.stash[SCOPE], self._standards, item.stash[SETTINGS]))
         item.stash[PASSED] = True
         return result
 
@@ -190,7 +220,7 @@ class Session:
             return result
         finally:
             item.stash[ENTERED].close()
-            item.stash[RESULT] = judge.finish(scope, passed=passed, unplayed=self._options.unplayed, settings=item.stash[SETTINGS])
+            item.stash[RESULT] = judge.finish(scope, passed=passed, standards=self._standards, settings=item.stash[SETTINGS])
             if passed:
                 _fail(item.stash[RESULT])
 
@@ -206,9 +236,15 @@ class Session:
             shown = str(report.longrepr)
             hidden = [violation.text for violation in scope.violations if violation.text not in shown]
             report.sections += [("llmlog", text) for text in hidden]
+        repeat = repeats.of(item, item.stash.get(SETTINGS, self._settings))
+        if repeat is not None and report.failed and call.when == "call":
+            repeats.note_failure(item, report)
         if call.when == "teardown" and (result := item.stash.get(RESULT, None)) is not None:
-            report.llmlog = msgspec.to_builtins(result)
+            report.llmlog = msgspec.to_builtins(replace(result, repeat=repeat))
         return report
+
+    def pytest_report_teststatus(self, report: pytest.TestReport) -> repeats.Status | None:
+        return repeats.status(report)
 
     def _expected_failure(self, item: pytest.Item, report: Any, scope: Scope) -> None:
         """A failure that was expected is a result like any other, and what it called is kept; one of ours was not expected."""
@@ -231,7 +267,7 @@ class Session:
         fixturedef.addfinalizer(lambda: self._fixture_ended(scope, teardown))
         with tests.enter(scope):
             value = yield
-        _fail(judge.after_call(scope, self._options.unplayed))
+        _fail(judge.after_call(scope, self._standards))
         scope.passed = True
         fixturedef.addfinalizer(lambda: self._fixture_ends(scope, teardown))
         return value
@@ -242,7 +278,7 @@ class Session:
 
     def _fixture_ended(self, scope: Scope, teardown: ExitStack) -> None:
         teardown.close()
-        result = judge.finish(scope, passed=scope.passed, unplayed=self._options.unplayed)
+        result = judge.finish(scope, passed=scope.passed, standards=self._standards)
         self._results.append(result)
         if scope.passed:
             _fail(result)
@@ -259,7 +295,20 @@ class Session:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if (result := getattr(report, "llmlog", None)) is not None:
-            self._results.append(msgspec.convert(result, TestResult))
+            found = msgspec.convert(result, TestResult)
+            self._results.append(found)
+            verdict = None if hasattr(self._config, "workerinput") else self._repeats.take(found)
+            if verdict is not None:
+                self._results.append(replace(verdict, violations=()))
+                repeats.report_of(verdict, report.location, lambda told: self._config.hook.pytest_runtest_logreport(report=told))
+
+    def _made(self, test_ids: Sequence[str]) -> Sequence[Sequence[Interaction]]:
+        """The interactions of this run's tests, from the log, where those of workers are as well."""
+        made: dict[str, list[Interaction]] = {test_id: [] for test_id in test_ids}
+        for call in baseline.interactions(self._options.log, self._log_begins):
+            if call.run_id == self._recorder.run_id and call.test_id in made:
+                made[call.test_id].append(call)
+        return [calls for calls in made.values() if calls]
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -274,7 +323,7 @@ class Session:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        outside = judge.finish(self._run_scope, passed=False, unplayed="ignore")
+        outside = judge.finish(self._run_scope, passed=False, standards=self._standards)
         if outside.live or outside.replayed:
             self._results.append(replace(outside, test_id=OUTSIDE))
         output = getattr(self._config, "workeroutput", None)
@@ -284,65 +333,36 @@ class Session:
             output["llmlog"] = {"others": msgspec.to_builtins(others), "faults": self._faults}
             return
         self._run_violations, self._run_warnings = judge.run_budget(self._results, self._limits.run.values())
+        self._run_violations += judge.over_the_suite(self._results)
         if self._run_violations and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
-    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        result = RunResult(
+        self._keep_summary()
+
+    @property
+    def _result(self) -> RunResult:
+        return RunResult(
             run_id=self._recorder.run_id, mode=self._options.mode, log_path=self._shown_log,
             tests=tuple(self._results), violations=tuple(self._run_violations), warnings=tuple(self._run_warnings),
             faults=tuple(self._faults),
         )  # fmt: skip
-        terminal.write(result, terminalreporter, verbosity=self._config.get_verbosity())
+
+    def _keep_summary(self) -> None:
+        """Leave what the run came to beside the log, for runs that are compared with it."""
+        if not any(test.live or test.replayed for test in self._results):
+            return
+        path = baseline.summary_path(self._options.log, self._recorder.run_id)
+        try:
+            make_private_folder(path.parent)
+            path.write_bytes(msgspec.json.encode(self._result))
+            path.chmod(0o600)
+        except OSError as exc:
+            self._faults.append(f"the summary of the run could not be written: {exc}")
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        terminal.write(self._result, terminalreporter, verbosity=self._config.get_verbosity())
 
     def pytest_unconfigure(self) -> None:
         self._cleanup.close()
         if self._recorder.log is not None:
             self._recorder.log.close()
-
-
-def _log_path(options: Options) -> Path:
-    """The log's path; the default folder is made with a ``.gitignore`` of its own."""
-    if options.log_is_default:
-        ignore = options.log.parent / ".gitignore"
-        try:
-            make_private_folder(options.log.parent)
-            if not ignore.exists():
-                ignore.write_text("*\n", encoding="utf-8")
-        except OSError as exc:
-            raise LogError(options.log, exc.strerror or str(exc)) from exc
-    return options.log
-
-
-def _custom_redaction(name: str) -> Callable[[str], str] | None:
-    if not name:
-        return None
-    try:
-        step = pkgutil.resolve_name(name)
-    except (ValueError, ImportError, AttributeError) as exc:
-        raise ConfigError(f"llmlog_redact: {name!r} cannot be imported ({exc}); write it like package.module:function") from exc
-    if not callable(step):
-        raise ConfigError(f"llmlog_redact: {name!r} is not callable")
-    return step  # type: ignore[no-any-return]
-
-
-def _load_templates(options: Options, root: Path) -> list[templates.Template]:
-    try:
-        return templates.load(options.templates, root)
-    except (OSError, ValueError, NotImplementedError) as exc:
-        raise ConfigError(f"llmlog_templates: {exc}") from exc
-
-
-def set_placeholders(config: pytest.Config) -> None:
-    """Let clients be made without a key, until the run ends; a live call that would need one is refused and says so."""
-    for name in providers.KEY_VARIABLES.values():
-        if not os.environ.get(name):
-            config.add_cleanup(partial(_restore_variable, name, os.environ.get(name)))
-            os.environ[name] = redact.PLACEHOLDER_KEY
-
-
-def _restore_variable(name: str, value: str | None) -> None:
-    if value is None:
-        os.environ.pop(name, None)
-    else:
-        os.environ[name] = value

@@ -37,13 +37,21 @@ class Suite:
 
     def run(self, *args: str, **environ: str | None) -> pytest.RunResult:
         """Run ``pytest --llmlog`` with these arguments; None takes a variable out of the environment."""
-        for name, value in {"CI": None, **self.environ, **environ}.items():
+        outside = {name: os.environ.get(name) for name in environ}
+        self._set({"CI": None, **self.environ, **environ})
+        try:
+            # hypothesis is what these sessions' own tests are run with: its import would be half of a session's time.
+            return self.pytester.runpytest_subprocess("--llmlog", "-p", "no:cacheprovider", "-p", "no:hypothesispytest", *args)
+        finally:
+            self._set({name: value for name, value in outside.items() if name not in self.environ})
+
+    @staticmethod
+    def _set(variables: dict[str, str | None]) -> None:
+        for name, value in variables.items():
             if value is None:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-        # hypothesis is what these sessions' own tests are run with: its import would be half of a session's time.
-        return self.pytester.runpytest_subprocess("--llmlog", "-p", "no:cacheprovider", "-p", "no:hypothesispytest", *args)
 
     def replay_offline(self, *args: str) -> pytest.RunResult:
         """Run against a closed port without a key: nothing but goldens can answer."""

@@ -18,7 +18,7 @@ from pytest_llmlog.errors import GoldenError
 from pytest_llmlog.log import LINE_LIMIT, LogWriter
 from pytest_llmlog.metrics import Totals
 from pytest_llmlog.playback import ReplayQueue
-from pytest_llmlog.record import Interaction, Violation
+from pytest_llmlog.record import CheckResult, Interaction, Violation
 from pytest_llmlog.redact import Redactor
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class Scope:
 
     Attributes:
         sums: what the interactions came to so far, by source; totals: whatever their source, by metric.
-        violations: what did not hold so far; warnings: what did not but may.
+        violations: what did not hold so far; warnings: what did not but may; checks: what regression checks came to.
         passed: whether a fixture's setup succeeded.
         recorded: live interactions with their wire, for a new golden.
     """
@@ -148,6 +148,7 @@ class Scope:
         self.recorded: list[Interaction] = []
         self.violations: list[Violation] = []
         self.warnings: list[str] = []
+        self.checks: list[CheckResult] = []
         self.passed = False
         self._before_teardown: int | None = None
         self.active = False

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pytest_llmlog.record import RunResult, TestResult
+from pytest_llmlog.significance import geometric_mean
 
 
 def _count(number: int, name: str) -> str:
@@ -49,8 +50,22 @@ def lines(result: RunResult, *, verbose: bool) -> Iterator[str]:
         for text in (*test.differences, *test.warnings):
             yield f"{test.test_id}: {text}"
     yield from result.warnings
+    yield from _geometric_means(tests)
     for fault in result.faults:
         yield f"problem: {fault}"
+
+
+def _geometric_means(tests: tuple[TestResult, ...]) -> Iterator[str]:
+    """How the suite as a whole moved: what one test cannot tell from noise, all of them may."""
+    metrics = dict.fromkeys(check.metric for test in tests for check in test.checks if check.before and check.now)
+    for metric in metrics:
+        told = [check for test in tests for check in test.checks if check.metric == metric]
+        ratios = [check.now / check.before for check in told if check.before and check.now]
+        if len(ratios) > 1:
+            yield f"{metric} of the suite: × {geometric_mean(ratios):.2f} (geometric mean of {len(ratios)} tests)"
+
+
+TITLES = {"budget": "the run is over budget", "regression": "regressions over the whole suite"}
 
 
 def write(result: RunResult, reporter: Any, *, verbosity: int) -> None:
@@ -62,8 +77,10 @@ def write(result: RunResult, reporter: Any, *, verbosity: int) -> None:
         reporter.write_sep("-", "llmlog")
         for line in shown:
             reporter.write_line(line)
-    if result.violations:
-        reporter.write_sep("=", "llmlog: the run is over budget", red=True)
-        for violation in result.violations:
+    for kind, title in TITLES.items():
+        violations = [violation for violation in result.violations if violation.kind == kind]
+        if violations:
+            reporter.write_sep("=", f"llmlog: {title}", red=True)
+        for violation in violations:
             for line in violation.text.splitlines():
                 reporter.write_line(line)

@@ -94,7 +94,13 @@ def test_live_calls_compares_and_writes_no_golden(suite: Suite) -> None:
     suite.server.push(lambda received: Reply(200, {**_answer(), "id": "chatcmpl-drift"}))
     result = suite.run("--llmlog-mode=live")
     result.assert_outcomes(passed=2)
-    result.stdout.fnmatch_lines(["*test_one: changed answer: chat gpt-4o: one two*", "*test_new: new: chat gpt-4o: something new*"])
+    result.stdout.fnmatch_lines(
+        [
+            "*test_one: not as in the baseline golden:",
+            "  call 1: chat gpt-4o: one two*: provider drift",
+            "*test_new: new: chat gpt-4o: something new*",
+        ]
+    )
     assert suite.goldens() == before
 
 
