@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, overload
 
 import msgspec
 
-from pytest_llmlog import budgets, callcontext
+from pytest_llmlog import answers, budgets, callcontext
+from pytest_llmlog.compare import Scorer
 from pytest_llmlog.metrics import Totals
 from pytest_llmlog.record import Interaction, Usage
 
@@ -20,10 +22,13 @@ class Calls(Sequence[Interaction]):
 
     Args:
         lines: gives the interactions made so far as JSON lines; each is parsed when it is looked at.
+        golden: gives the interactions of the test's golden; None without one.
     """
 
-    def __init__(self, lines: Callable[[], Sequence[bytes]]) -> None:
-        self._lines = lines
+    def __init__(
+        self, lines: Callable[[], Sequence[bytes]], golden: Callable[[], Sequence[Interaction] | None] = lambda: None
+    ) -> None:
+        self._lines, self._golden = lines, golden
 
     def __len__(self) -> int:
         return len(self._lines())
@@ -94,6 +99,78 @@ class Calls(Sequence[Interaction]):
         found, _ = budgets.check(totals.values, totals.unknown, read.values(), source=source, spenders=budgets.of_calls(calls))
         if found:
             raise AssertionError("\n\n".join(violation.text for violation in found))
+
+    def _one(self, call: int | Interaction) -> Interaction:
+        return self[call] if isinstance(call, int) else call
+
+    def assert_schema(self, schema: dict[str, Any] | bool | str | os.PathLike[str], *, call: int | Interaction = -1) -> None:
+        """Hold an answer against a JSON Schema of your own: a value, or the path of a file.
+
+        ``$ref`` reaches local files, relative to the schema's; never the network.
+
+        Raises:
+            AssertionError: the answer is not JSON or breaks the schema; the text has the most telling error.
+            ValueError: the schema cannot be read or is none.
+        """
+        __tracebackhide__ = True
+        answers.assert_schema(self._one(call), schema)
+
+    def assert_tool_call(self, name: str, arguments: Any = ..., *, call: int | Interaction | None = None) -> None:
+        """Expect that the model asked for a tool: with these arguments, or such that a function of them is true, or with any.
+
+        Any interaction may do so, unless ``call`` names one.
+
+        Raises:
+            AssertionError: none does; the text lists what was asked for, with what differs in the nearest.
+        """
+        __tracebackhide__ = True
+        answers.assert_tool_call(list(self) if call is None else [self._one(call)], name, arguments)
+
+    def assert_finish_reason(self, *allowed: str, call: int | Interaction = -1) -> None:
+        """Expect that every choice of an answer ended for one of these reasons, in the provider's own words.
+
+        Raises:
+            AssertionError: another did, or the provider told none.
+        """
+        __tracebackhide__ = True
+        answers.assert_finish_reason(self._one(call), allowed)
+
+    def assert_refused(self, *, call: int | Interaction = -1) -> None:
+        """Expect that the model, or its provider's filter, refused to answer.
+
+        Raises:
+            AssertionError: it answered; the text shows how.
+        """
+        __tracebackhide__ = True
+        answers.assert_refused(self._one(call), refused=True)
+
+    def assert_not_refused(self, *, call: int | Interaction = -1) -> None:
+        """Expect that the model did not refuse to answer.
+
+        Raises:
+            AssertionError: it did; the text has its words.
+        """
+        __tracebackhide__ = True
+        answers.assert_refused(self._one(call), refused=False)
+
+    def assert_matches_golden(self, compare: str = "exact", *, ignore: Sequence[str] = (), scorer: Scorer | None = None) -> None:
+        """Expect the golden's answers, compared as ``compare`` says, and no call more or less.
+
+        A test that has no golden yet matches: this is its first recording.
+
+        Args:
+            compare: ``exact``, ``text``, ``json``, ``shape``, ``similar:X`` or ``none``.
+            ignore: JSON paths of an answer that do not count.
+            scorer: two texts to their similarity from 0 to 1, in place of rapidfuzz's token-set ratio.
+
+        Raises:
+            AssertionError: not so; the text has every difference.
+            ValueError: a policy that is none, or a scorer that does not score.
+        """
+        __tracebackhide__ = True
+        before = self._golden()
+        if before is not None:
+            answers.assert_matches(before, tuple(self), compare, ignore, scorer)
 
     def context(self, **said: Any) -> AbstractContextManager[None]:
         """As ``pytest_llmlog.context``."""

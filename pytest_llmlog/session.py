@@ -13,6 +13,7 @@ import pytest
 from msgspec.structs import replace
 
 from pytest_llmlog import (
+    answers,
     baseline,
     budgets,
     git,
@@ -158,7 +159,12 @@ class Session:
 
     def calls_of(self, item: pytest.Item) -> Calls:
         """The interactions of a test, as it sees them."""
-        return Calls(lambda: item.stash[SCOPE].lines)
+
+        def recorded() -> Sequence[Interaction] | None:
+            found = baseline.of_goldens().runs_of("", item.stash[SCOPE].golden_path)
+            return found[0] if found else None
+
+        return Calls(lambda: item.stash[SCOPE].lines, recorded)
 
     # What markers say
 
@@ -223,6 +229,11 @@ class Session:
             item.stash[RESULT] = judge.finish(scope, passed=passed, standards=self._standards, settings=item.stash[SETTINGS])
             if passed:
                 _fail(item.stash[RESULT])
+
+    def pytest_assertrepr_compare(self, op: str, left: object, right: object) -> list[str] | None:
+        if op == "==" and isinstance(left, Interaction) and isinstance(right, Interaction):
+            return answers.explain(left, right)
+        return None
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:

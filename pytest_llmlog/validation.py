@@ -10,7 +10,10 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from msgspec import Struct
 
@@ -81,6 +84,65 @@ def faults(value: Any, name: SchemaName = "interaction") -> list[Fault]:
     if not found and not is_valid(value, name):
         return [Fault("$", "does not hold to the schema")]  # the fast validator rules; a test looks for such values
     return [Fault(error.json_path, _reason(error.message)) for error in found]
+
+
+def user_fault(value: Any, given: dict[str, Any] | bool | Path) -> Fault | None:
+    """The most telling place where a value breaks a user's own schema; None when it holds.
+
+    ``$ref`` reaches files beside the schema's own, or below the working directory for one that is no file; never the network.
+    The dialect is the schema's ``$schema``, else draft 2020-12.
+
+    Args:
+        value: a JSON value.
+        given: the schema, or the path of its file.
+
+    Raises:
+        ValueError: the schema cannot be read, or is none.
+    """
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import SchemaError, best_match
+    from jsonschema.validators import validator_for
+    from referencing import Registry, Resource
+    from referencing.exceptions import Unresolvable
+    from referencing.jsonschema import DRAFT202012
+
+    name = str(given) if isinstance(given, Path) else "the schema"
+    document = _document(given) if isinstance(given, Path) else given
+    base = given.absolute().as_uri() if isinstance(given, Path) else f"{Path.cwd().as_uri()}/"
+
+    def retrieve(uri: str) -> Resource[Any]:
+        if not uri.startswith("file:"):
+            raise ValueError(f"{name}: $ref {uri!r} is no local file")
+        return Resource.from_contents(_document(Path(url2pathname(urlsplit(uri).path))), default_specification=DRAFT202012)
+
+    kind = validator_for(document, default=Draft202012Validator)
+    try:
+        kind.check_schema(document)
+        registry: Registry[Any] = Registry(retrieve=retrieve)  # type: ignore[call-arg]
+        resource = Resource.from_contents({"$ref": base}, default_specification=DRAFT202012)
+        registry = registry.with_resource(base, Resource.from_contents(document, default_specification=DRAFT202012))
+        error = best_match(kind(resource.contents, registry=registry).iter_errors(value))
+    except SchemaError as exc:
+        raise ValueError(f"{name} is no JSON Schema: {exc.json_path}: {exc.message}") from None
+    except Unresolvable as exc:
+        raise ValueError(f"{name}: $ref {exc.ref!r} leads nowhere: {_root(exc)}") from None
+    return None if error is None else Fault(error.json_path, _reason(error.message))
+
+
+def _root(error: BaseException) -> BaseException:
+    """The error that all began with."""
+    while (cause := error.__cause__ or error.__context__) is not None:
+        error = cause
+    return error
+
+
+def _document(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as exc:
+        raise ValueError(f"{path}: cannot be read: {exc.strerror}") from None
+    except ValueError as exc:
+        raise ValueError(f"{path}: not JSON: {exc}") from None
 
 
 def _reason(message: str) -> str:
