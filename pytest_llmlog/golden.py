@@ -25,11 +25,15 @@ RERECORD = "record it again with --llmlog-mode=record, or restore it from versio
 
 
 class Golden(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """The committed interactions of one test or fixture, in order; the last ``in_teardown`` belong to its teardown."""
+    """The committed interactions of one test or fixture, in order; the last ``in_teardown`` belong to its teardown.
+
+    ``reason`` is what the person who accepted this recording said about it.
+    """
 
     golden_version: int
     test_id: str
     in_teardown: int = 0
+    reason: str = ""
     interactions: tuple[Interaction, ...] = ()
 
 
@@ -78,8 +82,17 @@ def interactions(path: Path, text: bytes) -> tuple[Interaction, ...]:
     Raises:
         GoldenError: it is damaged or holds something else.
     """
+    return parse(path, text).interactions
+
+
+def parse(path: Path, text: bytes) -> Golden:
+    """A golden from its text.
+
+    Raises:
+        GoldenError: it is damaged or holds something else.
+    """
     try:
-        return msgspec.json.decode(text, type=Golden).interactions
+        return msgspec.json.decode(text, type=Golden)
     except (ValueError, RecursionError) as exc:
         raise invalid(path, text, exc) from exc
 

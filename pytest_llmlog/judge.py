@@ -184,7 +184,8 @@ def _save(scope: Scope, accept: str, *, passed: bool) -> Saved:
         return None
     if not scope.recorded and not (known and passed):
         return None
-    made = golden.Golden(golden.GOLDEN_VERSION, scope.test_id or "", scope.in_teardown, tuple(map(_of_no_run, scope.recorded)))
+    calls = tuple(map(_of_no_run, scope.recorded))
+    made = golden.Golden(golden.GOLDEN_VERSION, scope.test_id or "", scope.in_teardown, interactions=calls)
     accepted = accept in ("", "all", "changed" if known else "new")
     if not passed or not accepted:
         golden.save(golden.pending_path(path), made)

@@ -68,6 +68,7 @@ class _RecordedGolden(Struct, frozen=True, forbid_unknown_fields=True):
     test_id: str
     interactions: list[Recorded]
     in_teardown: int = 0
+    reason: str = ""
 
 
 _read = msgspec.json.Decoder(_RecordedGolden)

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 from pytest_llmlog import __version__
 from pytest_llmlog.cli.import_ import import_
+from pytest_llmlog.cli.review import accept, reject, review
 from pytest_llmlog.cli.schema import schema
 from pytest_llmlog.cli.validate import validate
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="llmlog")
-def main() -> None:
+@click.pass_context
+def main(context: click.Context) -> None:
     """Read and check logs of language model calls."""
+    if os.environ.get("NO_COLOR"):  # https://no-color.org
+        context.color = False
 
 
-main.add_command(import_)
-main.add_command(schema)
-main.add_command(validate)
+for command in (accept, import_, reject, review, schema, validate):
+    main.add_command(command)

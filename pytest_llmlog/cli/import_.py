@@ -74,7 +74,9 @@ def _write_goldens(files: tuple[str, ...], folder: Path, importer: Importer, fau
         try:
             if path.exists():
                 raise GoldenError(path, "$", "is there already", "remove it, or import into another folder")
-            golden.save(path, golden.Golden(golden.GOLDEN_VERSION, f"{path.parent.name}.py::{path.stem}", 0, interactions))
+            golden.save(
+                path, golden.Golden(golden.GOLDEN_VERSION, f"{path.parent.name}.py::{path.stem}", interactions=interactions)
+            )
             written += len(interactions)
         except GoldenError as exc:
             faults.file(name, str(exc), opened=True)

@@ -41,7 +41,7 @@ def interaction(number: int, request: Request, **changes: Any) -> Interaction:
 
 def saved(path: Path, *requests: Request, in_teardown: int = 0) -> Path:
     interactions = tuple(interaction(number, request) for number, request in enumerate(requests))
-    save(path, Golden(1, "test_a.py::test_a", in_teardown, interactions))
+    save(path, Golden(1, "test_a.py::test_a", in_teardown, interactions=interactions))
     return path
 
 
