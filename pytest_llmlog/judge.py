@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from pytest_llmlog import budgets, golden, regressions
-from pytest_llmlog.baseline import Baseline, base_id
+from pytest_llmlog.baseline import Baseline
 from pytest_llmlog.budgets import Limit
 from pytest_llmlog.calls import Calls
 from pytest_llmlog.checks import RESPONSE
@@ -24,6 +24,7 @@ from pytest_llmlog.record import CheckResult, Interaction, TestResult, Violation
 from pytest_llmlog.regress import ALPHA, significant
 from pytest_llmlog.settings import Settings
 from pytest_llmlog.significance import fisher, wilson
+from pytest_llmlog.stored import base_id
 
 OF_THE_RUN = ("worker_id", "git_commit", "trace_id", "span_id")
 """What belongs to a run and would only make a golden's diff longer."""
@@ -91,18 +92,18 @@ def _check_limits(scope: Scope, settings: Settings, standards: Standards) -> Non
     spenders = budgets.of_calls(Calls(lambda: scope.lines))
     totals = scope.totals
     violations, untold = budgets.check(totals.values, totals.unknown, limits, source=source, spenders=spenders)
-    old = [violation for violation in violations if _was_over(violation, scope, standards.baseline)]
+    baseline = standards.baseline
+    before = baseline.runs_of(scope.test_id or "", scope.golden_path) if violations and baseline.explicit else []
+    old = [violation for violation in violations if was_over(violation, before)]
     scope.violations += [violation for violation in violations if violation not in old]
     notes = [*untold, *(f"pre_existing in {standards.baseline.name}: {_plain(violation.text)}" for violation in old)]
     scope.warnings += [text for text in notes if text not in scope.warnings]
 
 
-def _was_over(violation: Violation, scope: Scope, baseline: Baseline) -> bool:
+def was_over(violation: Violation, before: Sequence[Sequence[Interaction]]) -> bool:
     """Whether a baseline that was asked for was over the limit as well, and it is no worse now: that is no news to fail for."""
-    if not baseline.explicit or violation.metric is None or violation.limit is None or violation.value is None:
-        return False
-    before = [Totals(run).values.get(violation.metric, 0) for run in baseline.runs_of(scope.test_id or "", scope.golden_path)]
-    return bool(before) and median(before) > violation.limit and violation.value <= median(before)
+    told = [Totals(run).values.get(violation.metric or "", 0) for run in before]
+    return bool(told) and median(told) > (violation.limit or 0) and (violation.value or 0) <= median(told)
 
 
 def _check_regressions(scope: Scope, settings: Settings, standards: Standards) -> None:

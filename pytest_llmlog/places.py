@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from pytest_llmlog.baseline import base_id
 from pytest_llmlog.golden import safe_name
+from pytest_llmlog.stored import base_id
 
 
 def _folder(file: Path, root: Path, golden_dir: Path | None) -> Path:

@@ -93,6 +93,10 @@ def _figure(before: Sequence[Run], now: Sequence[Run], check: Check, family: int
         if not alike:
             return Judged(verdict="not_comparable", before=None, now=None, reason=_unlike(_kind(before[-1]), kind))
         before = alike
+    if is_noisy(metric) and not recorded and before:
+        before = [run for run in before if not any(call.source == "replay" for call in run)]
+        if not before:
+            return Judged(verdict="not_comparable", before=None, now=None, reason="the baseline was replayed, nothing was measured")
     old, new = _values(metric, before), _values(metric, now)
     dearer = metric == "cost_usd" and bool(before) and _models(before[-1]) != _models(now[-1])
     if metric in EXACT or recorded or dearer:
@@ -101,10 +105,10 @@ def _figure(before: Sequence[Run], now: Sequence[Run], check: Check, family: int
     return _per_token(before, now, check, judged) if metric in TIMES and judged.verdict == "regressed" else judged
 
 
-def _kind(run: Run) -> list[tuple[str, str, bool, str]]:
-    """What has to be the same for times to be compared: model, host, streaming; and that they were measured."""
+def _kind(run: Run) -> list[tuple[str, str, bool]]:
+    """What has to be the same for times to be compared: model, host, streaming."""
     hosts = [(call.server_address or "").rpartition(":")[0] for call in run]
-    return sorted((call.model or "", host, call.stream, "live") for call, host in zip(run, hosts, strict=True))
+    return sorted((call.model or "", host, call.stream) for call, host in zip(run, hosts, strict=True))
 
 
 def _unlike(before: Sequence[Any], now: Sequence[Any]) -> str:

@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from pytest_llmlog import judge
-from pytest_llmlog.baseline import base_id
 from pytest_llmlog.record import Interaction, Repeat, TestResult
 from pytest_llmlog.settings import Settings
+from pytest_llmlog.stored import base_id
 
 PARAMETER = "llmlog_repeat"
 """The parameter that tells the runs apart."""

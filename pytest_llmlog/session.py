@@ -26,6 +26,7 @@ from pytest_llmlog import (
     regressions,
     repeats,
     startup,
+    stored,
     templates,
 )
 from pytest_llmlog.calls import Calls
@@ -37,6 +38,7 @@ from pytest_llmlog.places import fixture_place, test_place
 from pytest_llmlog.record import Interaction, RunResult, TestResult, Violation
 from pytest_llmlog.reports import terminal
 from pytest_llmlog.settings import Settings, of_marker
+from pytest_llmlog.stored import base_id
 
 SCOPE = pytest.StashKey[Scope]()
 SETTINGS = pytest.StashKey[Settings]()
@@ -180,7 +182,7 @@ class Session:
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         if self._any_checks:
-            tests = {baseline.base_id(item.nodeid): self._settings_of(item) for item in session.items}
+            tests = {base_id(item.nodeid): self._settings_of(item) for item in session.items}
             noisy = sum(regressions.is_noisy(metric) for settings in tests.values() for metric in settings.checks)
             self._standards = replace(self._standards, family=max(1, noisy))
             self._repeats = repeats.Repeats(self._made, self._standards)
@@ -316,7 +318,7 @@ class Session:
     def _made(self, test_ids: Sequence[str]) -> Sequence[Sequence[Interaction]]:
         """The interactions of this run's tests, from the log, where those of workers are as well."""
         made: dict[str, list[Interaction]] = {test_id: [] for test_id in test_ids}
-        for call in baseline.interactions(self._options.log, self._log_begins):
+        for call in stored.interactions(self._options.log, self._log_begins):
             if call.run_id == self._recorder.run_id and call.test_id in made:
                 made[call.test_id].append(call)
         return [calls for calls in made.values() if calls]
@@ -362,7 +364,7 @@ class Session:
         """Leave what the run came to beside the log, for runs that are compared with it."""
         if not any(test.live or test.replayed for test in self._results):
             return
-        path = baseline.summary_path(self._options.log, self._recorder.run_id)
+        path = stored.summary_path(self._options.log, self._recorder.run_id)
         try:
             make_private_folder(path.parent)
             path.write_bytes(msgspec.json.encode(self._result))

@@ -7,6 +7,7 @@ import os
 import click
 
 from pytest_llmlog import __version__
+from pytest_llmlog.cli.gate import diff, gate
 from pytest_llmlog.cli.import_ import import_
 from pytest_llmlog.cli.review import accept, reject, review
 from pytest_llmlog.cli.schema import schema
@@ -22,5 +23,5 @@ def main(context: click.Context) -> None:
         context.color = False
 
 
-for command in (accept, import_, reject, review, schema, validate):
+for command in (accept, diff, gate, import_, reject, review, schema, validate):
     main.add_command(command)

@@ -9,13 +9,9 @@ from pathlib import Path
 import click
 
 from pytest_llmlog import pending
+from pytest_llmlog.cli.printing import printable
 from pytest_llmlog.errors import GoldenError
 from pytest_llmlog.pending import Pending
-
-
-def printable(text: str) -> str:
-    """Text of a stranger for a terminal: control characters, which could move the cursor or hide lines, are written out."""
-    return "".join(char if char in "\n\t" or char.isprintable() else f"\\x{ord(char):02x}" for char in text)
 
 
 def _waiting(roots: Sequence[str]) -> list[Pending]:
