@@ -9,7 +9,7 @@ from types import EllipsisType
 from typing import Any
 
 from pytest_llmlog import changes, diff, validation
-from pytest_llmlog.compare import Scorer, compare, parse_policy
+from pytest_llmlog.compare import Terms
 from pytest_llmlog.record import Interaction, ToolCall, subject
 
 REFUSALS = frozenset(
@@ -117,27 +117,15 @@ def assert_refused(call: Interaction, *, refused: bool) -> None:
         raise AssertionError(f"{subject(call)}\n  refused: {_shown(found)}")
 
 
-def assert_matches(
-    before: Sequence[Interaction], now: Sequence[Interaction], policy: str, ignore: Sequence[str] = (), scorer: Scorer | None = None
-) -> None:
-    """Expect the answers of before, each under the policy, and no call more or less.
+def assert_matches(before: Sequence[Interaction], now: Sequence[Interaction], terms: Terms) -> None:
+    """Expect the answers of before under the terms, and no call more or less.
 
     Raises:
         AssertionError: not so; the text has every difference and, under ``similar``, each score and what scored it.
-        ValueError: a policy that is none, or a scorer that does not score.
+        ValueError: a scorer that does not score.
     """
     __tracebackhide__ = True
-    chosen, lines = parse_policy(policy), []
-    for number, (old, new) in enumerate(changes.pairs(before, now), start=1):
-        if old is None or new is None:
-            change = changes.change(number if new is not None else None, old, new)
-            lines += change.text().splitlines() if change is not None else []
-            continue
-        compared = compare(old, new, chosen, ignore=ignore, scorer=scorer)
-        if not compared.same:
-            score = f", {compared.score:.2f} by {compared.scorer}" if compared.score is not None else ""
-            lines += [f"call {number}: {subject(new)} ({compared.policy}{score}):", *(f"  {line}" for line in compared.lines)]
-    if lines:
+    if lines := changes.differences(before, now, terms):
         raise AssertionError("\n".join(["not as in the golden:", *(f"  {line}" for line in lines)]))
 
 

@@ -10,7 +10,7 @@ from typing import Any, overload
 import msgspec
 
 from pytest_llmlog import answers, budgets, callcontext
-from pytest_llmlog.compare import Scorer
+from pytest_llmlog.compare import Scorer, Terms, parse_policy
 from pytest_llmlog.metrics import Totals
 from pytest_llmlog.record import Interaction, Usage
 
@@ -22,11 +22,13 @@ class Calls(Sequence[Interaction]):
 
     Args:
         lines: gives the interactions made so far as JSON lines; each is parsed when it is looked at.
-        golden: gives the interactions of the test's golden; None without one.
+        golden: gives the interactions of the test's golden, None without one, and how the test compares answers.
     """
 
     def __init__(
-        self, lines: Callable[[], Sequence[bytes]], golden: Callable[[], Sequence[Interaction] | None] = lambda: None
+        self,
+        lines: Callable[[], Sequence[bytes]],
+        golden: Callable[[], tuple[Sequence[Interaction] | None, Terms]] = lambda: (None, Terms()),
     ) -> None:
         self._lines, self._golden = lines, golden
 
@@ -153,10 +155,13 @@ class Calls(Sequence[Interaction]):
         __tracebackhide__ = True
         answers.assert_refused(self._one(call), refused=False)
 
-    def assert_matches_golden(self, compare: str = "exact", *, ignore: Sequence[str] = (), scorer: Scorer | None = None) -> None:
+    def assert_matches_golden(
+        self, compare: str | None = None, *, ignore: Sequence[str] | None = None, scorer: Scorer | None = None
+    ) -> None:
         """Expect the golden's answers, compared as ``compare`` says, and no call more or less.
 
-        A test that has no golden yet matches: this is its first recording.
+        What is not given is as the marker or the ini file has it. A test that has no golden yet matches: this is its first
+        recording.
 
         Args:
             compare: ``exact``, ``text``, ``json``, ``shape``, ``similar:X`` or ``none``.
@@ -168,9 +173,14 @@ class Calls(Sequence[Interaction]):
             ValueError: a policy that is none, or a scorer that does not score.
         """
         __tracebackhide__ = True
-        before = self._golden()
+        before, said = self._golden()
+        terms = Terms(
+            said.policy if compare is None else parse_policy(compare),
+            said.ignore if ignore is None else tuple(ignore),
+            scorer or said.scorer,
+        )
         if before is not None:
-            answers.assert_matches(before, tuple(self), compare, ignore, scorer)
+            answers.assert_matches(before, tuple(self), terms)
 
     def context(self, **said: Any) -> AbstractContextManager[None]:
         """As ``pytest_llmlog.context``."""

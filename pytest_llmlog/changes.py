@@ -9,6 +9,7 @@ from typing import Literal
 from msgspec import Struct
 
 from pytest_llmlog import diff
+from pytest_llmlog.compare import Comparison, Terms, compare
 from pytest_llmlog.record import Interaction, subject
 
 Cause = Literal["template", "input", "prompt", "parameters", "tools", "model", "provider drift"]
@@ -124,3 +125,38 @@ def requests(before: Sequence[Interaction], now: Sequence[Interaction]) -> list[
         if described is not None:
             found.append(described)
     return found
+
+
+def differences(
+    before: Sequence[Interaction], now: Sequence[Interaction], terms: Terms, *, all_requests: bool = False
+) -> list[str]:
+    """Every answer that is not as before under the terms, with what changed first, and every call more or less.
+
+    Args:
+        before: the calls compared with.
+        now: the calls of now.
+        terms: how answers are compared.
+        all_requests: show a request that changed though its answer is the same, too.
+
+    Raises:
+        ValueError: the scorer fails, or does not score.
+    """
+    lines: list[str] = []
+    if reordered(before, now):
+        lines.append("order changed: the same calls in another order")
+        lines += [f"  {number}. {subject(call)}" for number, call in enumerate(now[:SHOWN], start=1)]
+    for number, (old, new) in enumerate(pairs(before, now), start=1):
+        changed = change(number if new is not None else None, old, new)
+        if old is None or new is None:
+            lines += changed.text().splitlines() if changed is not None else []
+            continue
+        compared = compare(old, new, terms)
+        if compared.same and not (all_requests and changed is not None):
+            continue
+        lines += (changed.text() if changed is not None else f"call {number}: {subject(new)}: provider drift").splitlines()
+        lines += [] if compared.same else [f"  answer ({_how(compared)}):", *(f"    {line}" for line in compared.lines)]
+    return lines
+
+
+def _how(compared: Comparison) -> str:
+    return compared.policy if compared.score is None else f"{compared.policy}, {compared.score:.2f} by {compared.scorer}"

@@ -32,6 +32,17 @@ class Policy(Struct, frozen=True):
         return self.name if self.minimum is None else f"{self.name}:{self.minimum:g}"
 
 
+class Terms(Struct, frozen=True):
+    """How answers are compared: the policy, JSON paths of a JSON answer that do not count, and the user's own scorer.
+
+    Paths are written as ``llmlog_ignore`` has them; the scorer takes the place of rapidfuzz's token-set ratio under ``similar``.
+    """
+
+    policy: Policy = Policy("exact")
+    ignore: tuple[str, ...] = ()
+    scorer: Scorer | None = None
+
+
 def parse_policy(text: str) -> Policy:
     """Read a policy: its name, ``similar:0.85`` with the least similarity.
 
@@ -61,21 +72,13 @@ class Comparison(Struct, frozen=True, kw_only=True):
     lines: tuple[str, ...] = ()
 
 
-def compare(
-    old: Interaction, new: Interaction, policy: Policy, *, ignore: Sequence[str] = (), scorer: Scorer | None = None
-) -> Comparison:
+def compare(old: Interaction, new: Interaction, terms: Terms) -> Comparison:
     """Compare the answers of two interactions: their text and the tool calls they ask for.
-
-    Args:
-        old: the interaction compared with.
-        new: the interaction of now.
-        policy: how.
-        ignore: JSON paths of a JSON answer that do not count, as ``llmlog_ignore`` has them.
-        scorer: takes the place of rapidfuzz's token-set ratio under ``similar``.
 
     Raises:
         ValueError: the scorer fails, or gives something else than a number from 0 to 1.
     """
+    policy = terms.policy
     if policy.name == "none":
         return Comparison(same=True, policy=str(policy))
     status = [] if old.status == new.status else [f"- {old.status}", f"+ {new.status}: {new.error or ''}".rstrip(": ")]
@@ -83,11 +86,11 @@ def compare(
     called, calls = _calls(old.tool_calls, policy), _calls(new.tool_calls, policy)
     tools = [f"tool_calls{line}" if line.startswith("[") else line for line in diff.fields(called, calls)]
     if policy.name == "similar":
-        score, name = _similarity(first, second, scorer)
-        same = score >= (policy.minimum or 0) and not tools and not status
-        lines = () if same else (*status, *(_text_lines(first, second) if score < (policy.minimum or 0) else []), *tools)
-        return Comparison(same=same, policy=str(policy), score=score, scorer=name, lines=tuple(lines))
-    texts = _values(first, second, policy, ignore) if policy.name in ("json", "shape") else _texts(first, second, policy)
+        score, name = _similarity(first, second, terms.scorer)
+        unlike = score < (policy.minimum or 0)
+        lines = (*status, *(_text_lines(first, second) if unlike else ()), *tools)
+        return Comparison(same=not (unlike or tools or status), policy=str(policy), score=score, scorer=name, lines=lines)
+    texts = _values(first, second, policy, terms.ignore) if policy.name in ("json", "shape") else _texts(first, second, policy)
     return Comparison(same=not (status or texts or tools), policy=str(policy), lines=(*status, *texts, *tools))
 
 

@@ -9,7 +9,7 @@ from msgspec import Struct
 from pytest_llmlog import budgets, changes, judge, regressions
 from pytest_llmlog.baseline import of_stored
 from pytest_llmlog.budgets import Limits
-from pytest_llmlog.compare import Policy
+from pytest_llmlog.compare import Terms
 from pytest_llmlog.metrics import METRICS, Totals, show
 from pytest_llmlog.record import TestResult, Violation
 from pytest_llmlog.settings import Settings
@@ -55,9 +55,7 @@ def judge_stored(now: Stored, before: Stored, settings: Settings, limits: Limits
 def _test(test_id: str, runs: Sequence[Run], settings: Settings, limits: Limits, standards: judge.Standards) -> TestResult:
     baseline = standards.baseline
     before = baseline.runs_of(test_id, None)
-    checks = (
-        regressions.judge(before, runs, settings.checks.values(), judge.terms(settings, standards), baseline.name) if before else []
-    )
+    checks = judge.regressed(before, runs, settings, standards) if before else []
     violations = [judge.violation_of(check) for check in checks if check.verdict == "regressed" and check.fails]
     notes = [check.text for check in checks if check.verdict != "unchanged" and judge.violation_of(check) not in violations]
     over: list[Violation] = []
@@ -94,7 +92,7 @@ COUNTS = ("calls", "failures", "tokens", "input_tokens", "output_tokens", "cost_
 TIMES = ("latency",)
 
 
-def differences(before: Stored, now: Stored, policy: Policy, ignore: Sequence[str] = ()) -> list[Difference]:
+def differences(before: Stored, now: Stored, terms: Terms) -> list[Difference]:
     """Compare the latest runs of all tests: figures, requests with what changed first, and answers."""
     found = []
     for test_id in dict.fromkeys((*before.tests, *now.tests)):
@@ -102,10 +100,8 @@ def differences(before: Stored, now: Stored, policy: Policy, ignore: Sequence[st
             found.append(Difference(test_id, ("missing" if test_id not in now.tests else "new",)))
             continue
         old, new = before.tests[test_id][-1], now.tests[test_id][-1]
-        answers = regressions.answers(old, new, regressions.Terms(policy, tuple(ignore)))
-        requests = [line for change in changes.requests(old, new) for line in change.text().splitlines()]
         counts, times = _figures(old, new, COUNTS), _figures(old, new, TIMES)
-        if lines := [*counts, *(answers or requests)]:  # times always differ
+        if lines := [*counts, *changes.differences(old, new, terms, all_requests=True)]:  # times always differ
             found.append(Difference(test_id, (*times, *lines)))
     return found
 

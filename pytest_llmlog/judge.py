@@ -10,12 +10,12 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from pytest_llmlog import budgets, golden, regressions
+from pytest_llmlog import budgets, changes, golden, regressions
 from pytest_llmlog.baseline import Baseline
 from pytest_llmlog.budgets import Limit
 from pytest_llmlog.calls import Calls
 from pytest_llmlog.checks import RESPONSE
-from pytest_llmlog.compare import Scorer
+from pytest_llmlog.compare import Scorer, Terms
 from pytest_llmlog.errors import GoldenError
 from pytest_llmlog.intercept.explain import how_to_record
 from pytest_llmlog.intercept.scope import Scope
@@ -112,7 +112,7 @@ def _check_regressions(scope: Scope, settings: Settings, standards: Standards) -
         return
     now = tuple(Calls(lambda: scope.lines))
     before = standards.baseline.runs_of(scope.test_id or "", scope.golden_path)
-    found = regressions.judge(before, [now], settings.checks.values(), terms(settings, standards), standards.baseline.name)
+    found = regressed(before, [now], settings, standards)
     scope.checks += found
     accepted = scope.mode == "record" and standards.accept in ("changed", "all")
     for result in found:
@@ -133,9 +133,12 @@ def violation_of(result: CheckResult) -> Violation:
     return Violation(kind="regression", text=result.text, metric=result.metric, value=result.now, limit=result.before)
 
 
-def terms(settings: Settings, standards: Standards) -> regressions.Terms:
-    """How a test's figures and answers are compared."""
-    return regressions.Terms(settings.compare, settings.ignore, standards.scorer, standards.family)
+def regressed(
+    before: Sequence[Sequence[Interaction]], now: Sequence[Sequence[Interaction]], settings: Settings, standards: Standards
+) -> list[CheckResult]:
+    """Judge runs of a test against its earlier ones by the test's checks."""
+    terms, name = Terms(settings.compare, settings.ignore, standards.scorer), standards.baseline.name
+    return regressions.judge(before, now, settings.checks.values(), terms, name, family=standards.family)
 
 
 def after_call(scope: Scope, standards: Standards, settings: Settings = ANY) -> TestResult:
@@ -224,7 +227,7 @@ def _differences(scope: Scope, settings: Settings, standards: Standards) -> list
     before = standards.baseline.runs_of(scope.test_id or "", scope.golden_path)
     if not before:
         return [f"new: {subject(call)}" for call in now] if scope.mode == "live" else []
-    found = regressions.answers(before[-1], now, terms(settings, standards))
+    found = changes.differences(before[-1], now, Terms(settings.compare, settings.ignore, standards.scorer))
     return ["\n  ".join([f"not as in the baseline {standards.baseline.name}:", *found])] if found else []
 
 
@@ -274,11 +277,7 @@ def repeated(
     test_id, total = base_id(outcomes[0].test_id), len(outcomes)
     passed = sum(outcome.passed for outcome in outcomes)
     before = standards.baseline.runs_of(test_id, path)
-    checks = (
-        regressions.judge(before, runs, settings.checks.values(), terms(settings, standards), standards.baseline.name)
-        if runs
-        else []
-    )
+    checks = regressed(before, runs, settings, standards) if runs else []
     low, high = wilson(passed, total)
     rate = f"pass rate {passed} of {total} ({passed / total:.0%}, 95 % interval {low:.0%} to {high:.0%})"
     violations = [violation_of(check) for check in checks if check.verdict == "regressed" and check.fails]

@@ -12,6 +12,9 @@ MODES = ("auto", "replay", "record", "live", "off")
 UNPLAYED = ("fail", "warn", "ignore")
 ACCEPT = ("none", "new", "changed", "all")
 FSYNC = ("never", "failure", "always")
+GIVEN = ("mode", "budget", "fail", "warn", "baseline", "runs", "accept")
+"""Options that somebody relies on, and that would do nothing without ``--llmlog``."""
+
 DEFAULT_LOG = Path(".llmlog") / "llm_interactions.log"
 LINE_LIMIT_RANGE = (4 * 1024, 1024 * 1024 * 1024)
 
@@ -162,8 +165,9 @@ def is_enabled(config: pytest.Config) -> bool:
         pytest.UsageError: the ini key is no truth value, or a mode is given to a plugin that is not asked for.
     """
     enabled = bool(config.getoption("llmlog") or _ini(config, "llmlog", "true or false"))
-    if not enabled and config.getoption("llmlog_mode"):
-        raise pytest.UsageError("--llmlog-mode has no effect without --llmlog; add it, or set llmlog = true in the ini file")
+    given = [] if enabled else [name for name in GIVEN if config.getoption(f"llmlog_{name}") is not None]
+    if given:
+        raise pytest.UsageError(f"--llmlog-{given[0]} has no effect without --llmlog; add it, or set llmlog = true in the ini file")
     return enabled
 
 

@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from pytest_llmlog import changes, golden
-from pytest_llmlog.compare import Policy, compare
+from pytest_llmlog.compare import Terms
 from pytest_llmlog.errors import GoldenError
 from pytest_llmlog.golden import Golden
 from pytest_llmlog.metrics import METRICS, Totals, show
@@ -91,19 +91,7 @@ def describe(pending: Pending) -> list[str]:
     if pending.before is None:
         return ["no golden yet", *(f"new: call {n}: {subject(call)}" for n, call in enumerate(pending.now.interactions, start=1))]
     before, now = pending.before.interactions, pending.now.interactions
-    lines = _figures(before, now)
-    if changes.reordered(before, now):
-        lines.append("order changed: the same calls in another order")
-    for number, (old, new) in enumerate(changes.pairs(before, now), start=1):
-        changed = changes.change(number if new is not None else None, old, new)
-        if old is None or new is None:
-            lines += changed.text().splitlines() if changed is not None else []
-            continue
-        compared = compare(old, new, Policy("exact"))
-        if changed is None and compared.same:
-            continue
-        lines += (changed.text() if changed is not None else f"call {number}: {subject(new)}: provider drift").splitlines()
-        lines += [] if compared.same else ["  answer:", *(f"    {line}" for line in compared.lines)]
+    lines = [*_figures(before, now), *changes.differences(before, now, Terms(), all_requests=True)]
     return lines or ["nothing but its timing"]
 
 

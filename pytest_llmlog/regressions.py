@@ -12,14 +12,13 @@ from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import Any
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from pytest_llmlog import changes
 from pytest_llmlog.checks import RESPONSE, Check
-from pytest_llmlog.compare import Comparison, Policy, Scorer, compare
+from pytest_llmlog.compare import Terms
 from pytest_llmlog.metrics import METRICS, Totals, show
-from pytest_llmlog.record import CheckResult, Interaction, subject
+from pytest_llmlog.record import CheckResult, Interaction
 from pytest_llmlog.regress import Judged, judge_exact, judge_noisy
 
 Run = Sequence[Interaction]
@@ -35,24 +34,18 @@ def is_noisy(metric: str) -> bool:
     return metric not in EXACT and metric != RESPONSE
 
 
-class Terms(Struct, frozen=True):
-    """How answers are compared, and among how many noisy comparisons of the suite this one stands."""
-
-    policy: Policy
-    ignore: tuple[str, ...] = ()
-    scorer: Scorer | None = None
-    family: int = 1
-
-
-def judge(before: Sequence[Run], now: Sequence[Run], checks: Iterable[Check], terms: Terms, baseline: str) -> list[CheckResult]:
+def judge(
+    before: Sequence[Run], now: Sequence[Run], checks: Iterable[Check], terms: Terms, baseline: str, *, family: int = 1
+) -> list[CheckResult]:
     """Judge the runs of a test made now against earlier ones.
 
     Args:
         before: the baseline's runs of the test, oldest first; empty where it has none.
         now: the runs made now, one unless the test is repeated.
         checks: what may not get worse.
-        terms: how to compare.
+        terms: how answers are compared.
         baseline: its name, for a person.
+        family: how many noisy comparisons the suite makes.
     """
     changed = changes.requests(before[-1], now[-1]) if before and now else []
     results = []
@@ -60,7 +53,7 @@ def judge(before: Sequence[Run], now: Sequence[Run], checks: Iterable[Check], te
         if check.metric == RESPONSE:
             results.append(_answers(before, now, check, terms, baseline))
         else:
-            judged = _figure(before, now, check, terms.family)
+            judged = _figure(before, now, check, family)
             results.append(
                 _result(check, judged, _values(check.metric, before), _values(check.metric, now), changed, _where(now, baseline))
             )
@@ -167,31 +160,8 @@ def _answers(before: Sequence[Run], now: Sequence[Run], check: Check, terms: Ter
     if not before:
         return CheckResult(metric=RESPONSE, verdict="new", fails=check.fails, text=f"llmlog: new: response ({where})")
     for run in now:
-        found = answers(before[-1], run, terms)
+        found = changes.differences(before[-1], run, terms)
         if found:
             text = "\n".join([f"llmlog: regressed: response ({where})", *(f"  {line}" for line in found)])
             return CheckResult(metric=RESPONSE, verdict="regressed", fails=check.fails, text=text)
     return CheckResult(metric=RESPONSE, verdict="unchanged", fails=check.fails, text=f"llmlog: unchanged: response ({where})")
-
-
-def answers(before: Run, now: Run, terms: Terms) -> list[str]:
-    """Every answer that is not as before under the policy, with what changed first; empty when all are."""
-    lines: list[str] = []
-    if changes.reordered(before, now):
-        lines.append("order changed: the same calls in another order")
-        lines += [f"  {number}. {subject(call)}" for number, call in enumerate(now[:10], start=1)]
-    for number, (old, new) in enumerate(changes.pairs(before, now), start=1):
-        described = changes.change(number if new is not None else None, old, new)
-        if old is None or new is None:
-            lines += described.text().splitlines() if described else []
-            continue
-        compared = compare(old, new, terms.policy, ignore=terms.ignore, scorer=terms.scorer)
-        if not compared.same:
-            head = described.text() if described else f"call {number}: {subject(new)}: provider drift"
-            lines += [*head.splitlines(), f"  answer{_how(compared)}:", *(f"    {line}" for line in compared.lines)]
-    return lines
-
-
-def _how(compared: Comparison) -> str:
-    score = f" {compared.score:.2f} by {compared.scorer}" if compared.score is not None else ""
-    return f" ({compared.policy}{score})"

@@ -30,6 +30,7 @@ from pytest_llmlog import (
     templates,
 )
 from pytest_llmlog.calls import Calls
+from pytest_llmlog.compare import Terms
 from pytest_llmlog.errors import ConfigError, LogError
 from pytest_llmlog.intercept.scope import Mode, Recorder, Scope, tests
 from pytest_llmlog.log import LogWriter, make_private_folder
@@ -162,9 +163,10 @@ class Session:
     def calls_of(self, item: pytest.Item) -> Calls:
         """The interactions of a test, as it sees them."""
 
-        def recorded() -> Sequence[Interaction] | None:
+        def recorded() -> tuple[Sequence[Interaction] | None, Terms]:
             found = baseline.of_goldens().runs_of("", item.stash[SCOPE].golden_path)
-            return found[0] if found else None
+            settings = item.stash[SETTINGS]
+            return found[0] if found else None, Terms(settings.compare, settings.ignore, self._standards.scorer)
 
         return Calls(lambda: item.stash[SCOPE].lines, recorded)
 
@@ -202,12 +204,14 @@ class Session:
         item.stash[PASSED] = False
         item.stash[ENTERED] = ExitStack()
         item.stash[ENTERED].enter_context(tests.enter(scope))
-        item.stash[SETTINGS] = self._settings
-        result = yield
+        item.stash[SETTINGS], fault = self._settings, ""
         try:
             item.stash[SETTINGS] = self._settings_of(item)
         except ConfigError as exc:  # of an item that pytest does not generate, a unittest's
-            pytest.fail(str(exc), pytrace=False)
+            fault = str(exc)
+        result = yield
+        if fault:
+            pytest.fail(fault, pytrace=False)
         return result
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)

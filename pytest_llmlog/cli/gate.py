@@ -13,7 +13,7 @@ import msgspec
 from pytest_llmlog import budgets, checks, stored
 from pytest_llmlog import gate as gates
 from pytest_llmlog.cli.printing import printable
-from pytest_llmlog.compare import Policy, parse_policy
+from pytest_llmlog.compare import Policy, Terms, parse_policy
 from pytest_llmlog.errors import LlmlogError
 from pytest_llmlog.settings import Settings
 from pytest_llmlog.stored import Stored
@@ -105,7 +105,7 @@ def diff(before: str, now: str, compare: str, ignore: tuple[str, ...], log: str,
     Example: llmlog diff git:main tests/goldens
     """
     try:
-        found = gates.differences(_found(before, log), _found(now, log), _policy(compare), ignore)
+        found = gates.differences(_found(before, log), _found(now, log), Terms(_policy(compare), ignore))
     except (LlmlogError, ValueError) as exc:
         _stop(exc)
         return

@@ -40,7 +40,14 @@ def test_an_answer_that_breaks_its_schema(suite: Suite) -> None:
     result = suite.run("--llmlog-mode=live", "-k", "holds")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
-        ["E*not as in the golden:", "E*call 1: chat gpt-4o: Who? (json):", "E*team:", "E*- 'it'", "E*+ 'hr'"]
+        [
+            "E*not as in the golden:",
+            "E*call 1: chat gpt-4o: Who?: provider drift",
+            "E*answer (json):",
+            "E*team:",
+            "E*- 'it'",
+            "E*+ 'hr'",
+        ]
     )
 
 

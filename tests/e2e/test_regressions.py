@@ -163,7 +163,7 @@ def test_a_changed_answer_that_is_similar_enough(suite: Suite) -> None:
     suite.server.push(answer("I cannot tell you that."), answer("The Seine."))
     result = suite.run("--llmlog-mode=live")
     result.assert_outcomes(passed=1, failed=1)
-    result.stdout.fnmatch_lines(["    answer (similar:0.7 0.* by rapidfuzz.token_set_ratio):"])
+    result.stdout.fnmatch_lines(["    answer (similar:0.7, 0.* by rapidfuzz.token_set_ratio):"])
 
 
 def test_the_users_own_scorer(suite: Suite) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from pytest_llmlog import answers
 from pytest_llmlog.calls import Calls
+from pytest_llmlog.compare import Terms
 from pytest_llmlog.record import Interaction, ToolCall
 from unit.test_metrics import call
 
@@ -18,7 +19,7 @@ TEAM = {"type": "object", "required": ["team"], "properties": {"team": {"enum": 
 
 
 def calls(*made: Interaction, golden: list[Interaction] | None = None) -> Calls:
-    return Calls(lambda: [msgspec.json.encode(each) for each in made], lambda: golden)
+    return Calls(lambda: [msgspec.json.encode(each) for each in made], lambda: (golden, Terms()))
 
 
 def failure(assertion: Any, *arguments: Any, **more: Any) -> str:
@@ -109,7 +110,7 @@ def test_the_golden() -> None:
     before = [call(response="a  b"), call(response="c", prompt="two", request_hash="2" * 32)]
     same = calls(call(response="a b"), call(response="c", prompt="two", request_hash="2" * 32), golden=before)
     same.assert_matches_golden("text")
-    assert "call 1: chat m: Hi (exact):" in failure(same.assert_matches_golden)
+    assert "call 1: chat m: Hi: provider drift\n    answer (exact):" in failure(same.assert_matches_golden)
     fewer = calls(call(response="a  b"), golden=before)
     assert "missing: chat m: two" in failure(fewer.assert_matches_golden)
     assert "0.00 by test_answers.test_the_golden.<locals>.<lambda>" in failure(
