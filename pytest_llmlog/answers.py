@@ -31,8 +31,10 @@ def refusal(call: Interaction) -> str | None:
     """Why the model or its provider refused to answer: its words, else the finish reason; None when it did not."""
     for message in call.response_messages:
         for part in message.get("parts", ()):
-            if part.get("type") == "refusal":
-                return str(part.get("content") or "refusal")
+            if part.get("type") in ("refusal", "blocked"):
+                return str(part.get("content") or part.get("blockReason") or part["type"])
+    if call.error_code == "content_filter":  # Azure's, of a prompt
+        return call.error or "content_filter"
     return next((reason for reason in call.finish_reasons if reason and reason.lower() in REFUSALS), None)
 
 

@@ -36,6 +36,11 @@ class Golden(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True
     reason: str = ""
     interactions: tuple[Interaction, ...] = ()
 
+    @property
+    def before_teardown(self) -> tuple[Interaction, ...]:
+        """The interactions of the test's body."""
+        return self.interactions[: len(self.interactions) - self.in_teardown]
+
 
 def safe_name(name: str) -> str:
     """Make a file name that every file system takes; a short hash tells apart what became alike.

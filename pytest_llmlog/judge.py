@@ -106,13 +106,22 @@ def was_over(violation: Violation, before: Sequence[Sequence[Interaction]]) -> b
     return bool(told) and median(told) > (violation.limit or 0) and (violation.value or 0) <= median(told)
 
 
-def _check_regressions(scope: Scope, settings: Settings, standards: Standards) -> None:
-    """Judge what the test did against its baseline; repeats are judged together, when the last of them is over."""
-    if not settings.checks or settings.runs > 1:
+def _is_repeated(scope: Scope, settings: Settings) -> bool:
+    """Whether this is one run of several, which are judged together when the last of them is over."""
+    return scope.mode == "live" and settings.runs > 1
+
+
+def _check_regressions(scope: Scope, settings: Settings, standards: Standards, *, teardown: bool) -> None:
+    """Judge once what the test did against its baseline: at its end, or after the teardown of one that calls models there."""
+    if scope.checks or not settings.checks or _is_repeated(scope, settings) or (not teardown and _calls_in_teardown(scope)):
         return
     now = tuple(Calls(lambda: scope.lines))
     before = standards.baseline.runs_of(scope.test_id or "", scope.golden_path)
-    found = regressed(before, [now], settings, standards)
+    try:
+        found = regressed(before, [now], settings, standards)
+    except ValueError as exc:  # the user's scorer
+        scope.violations.append(Violation(kind="regression", text=f"llmlog: response: {exc}"))
+        return
     scope.checks += found
     accepted = scope.mode == "record" and standards.accept in ("changed", "all")
     for result in found:
@@ -121,6 +130,11 @@ def _check_regressions(scope: Scope, settings: Settings, standards: Standards) -
         elif result.verdict != "unchanged" and (result.verdict != "new" or standards.baseline.explicit):
             note = " (accepted)" if accepted and result.verdict == "regressed" and result.fails else ""
             scope.warnings.append(f"{_plain(result.text)}{note}")
+
+
+def _calls_in_teardown(scope: Scope) -> bool:
+    text = golden.read(scope.golden_path) if scope.golden_path is not None else None
+    return text is not None and scope.golden_path is not None and golden.parse(scope.golden_path, text).in_teardown > 0
 
 
 def _plain(text: str) -> str:
@@ -147,11 +161,15 @@ def after_call(scope: Scope, standards: Standards, settings: Settings = ANY) -> 
     _check(scope, standards.unplayed, teardown=False)
     _check_limits(scope, settings, standards)
     try:
-        _check_regressions(scope, settings, standards)
+        _check_regressions(scope, settings, standards, teardown=False)
     except GoldenError as exc:
-        if not any(violation.kind == "golden" for violation in scope.violations):
-            scope.violations.append(Violation(kind="golden", text=str(exc)))
+        _note_golden(scope, exc)
     return TestResult(test_id=scope.test_id or "", violations=tuple(scope.violations))
+
+
+def _note_golden(scope: Scope, error: GoldenError) -> None:
+    if not any(violation.text == str(error) for violation in scope.violations):
+        scope.violations.append(Violation(kind="golden", text=str(error)))
 
 
 def finish(scope: Scope, *, passed: bool, standards: Standards, settings: Settings = ANY) -> TestResult:
@@ -168,10 +186,13 @@ def finish(scope: Scope, *, passed: bool, standards: Standards, settings: Settin
     passed = passed and not scope.violations
     saved: Saved = None
     try:
+        if passed:
+            _check_regressions(scope, settings, standards, teardown=True)
+            passed = not scope.violations
         differences = _differences(scope, settings, standards)
         saved = _save(scope, standards.accept, passed=passed)
     except GoldenError as exc:
-        scope.violations.append(Violation(kind="golden", text=str(exc)))
+        _note_golden(scope, exc)
     result = replace(_sums(scope), golden=saved, golden_path=scope.golden_name or None)
     return replace(
         result, passed=passed, checks=tuple(scope.checks), differences=tuple(differences), warnings=tuple(scope.warnings),
@@ -221,13 +242,17 @@ def _sums(scope: Scope) -> TestResult:
 
 def _differences(scope: Scope, settings: Settings, standards: Standards) -> list[str]:
     """What models were asked and answered that is not as in the baseline; shown, whether it fails the test or not."""
-    if scope.mode not in ("live", "record") or settings.runs > 1 or any(result.metric == RESPONSE for result in scope.checks):
+    judged = any(result.metric == RESPONSE for result in scope.checks)
+    if scope.mode not in ("live", "record") or judged or _is_repeated(scope, settings):
         return []
     now = tuple(Calls(lambda: scope.lines))
     before = standards.baseline.runs_of(scope.test_id or "", scope.golden_path)
     if not before:
         return [f"new: {subject(call)}" for call in now] if scope.mode == "live" else []
-    found = changes.differences(before[-1], now, Terms(settings.compare, settings.ignore, standards.scorer))
+    try:
+        found = changes.differences(before[-1], now, Terms(settings.compare, settings.ignore, standards.scorer))
+    except ValueError as exc:  # the user's scorer
+        return [str(exc)]
     return ["\n  ".join([f"not as in the baseline {standards.baseline.name}:", *found])] if found else []
 
 

@@ -17,6 +17,7 @@ from pytest_llmlog import (
     baseline,
     budgets,
     git,
+    golden,
     intercept,
     judge,
     matching,
@@ -164,9 +165,10 @@ class Session:
         """The interactions of a test, as it sees them."""
 
         def recorded() -> tuple[Sequence[Interaction] | None, Terms]:
-            found = baseline.of_goldens().runs_of("", item.stash[SCOPE].golden_path)
-            settings = item.stash[SETTINGS]
-            return found[0] if found else None, Terms(settings.compare, settings.ignore, self._standards.scorer)
+            settings, path = item.stash[SETTINGS], item.stash[SCOPE].golden_path
+            text = golden.read(path) if path is not None else None
+            found = golden.parse(path, text).before_teardown if path is not None and text is not None else None
+            return found, Terms(settings.compare, settings.ignore, self._standards.scorer)
 
         return Calls(lambda: item.stash[SCOPE].lines, recorded)
 

@@ -46,6 +46,8 @@ def lines(result: RunResult, *, verbose: bool) -> Iterator[str]:
     for test in tests:
         if test.golden and (verbose or test.golden == "pending"):
             yield f"  {test.golden}: {test.golden_path}"
+    if any(test.golden == "pending" for test in tests):
+        yield "  to decide about them: llmlog review"
     for test in tests:
         for text in (*test.differences, *test.warnings):
             yield f"{test.test_id}: {text}"

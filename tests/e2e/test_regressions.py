@@ -349,3 +349,42 @@ def test_an_option_that_cannot_be_read_is_a_usage_error(suite: Suite, arguments:
     result = suite.run(*arguments)
     assert result.ret == 4
     result.stderr.fnmatch_lines([text])
+
+
+TEARDOWN = """
+import openai, os, pytest
+
+def ask(text):
+    openai.OpenAI().chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": text}])
+
+@pytest.fixture
+def around(llmlog):
+    yield
+    ask("Good-bye" + os.environ.get("MORE", ""))
+
+@pytest.mark.llmlog(regress={"calls": 0, "input_tokens": 0, "response": True}, runs=3)
+def test_it(llmlog, around):
+    ask("Hello")
+    llmlog.assert_matches_golden()
+"""
+
+
+def test_calls_of_the_teardown_are_judged_with_the_rest(suite: Suite) -> None:
+    suite.write(test_it=TEARDOWN)
+    suite.run("--llmlog-mode=record").assert_outcomes(passed=1)
+    suite.run("--llmlog-mode=replay").assert_outcomes(passed=1)
+    result = suite.run("--llmlog-mode=record", MORE=", my friend")
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["llmlog: regressed: input_tokens*", "  call 2: *: prompt changed"])
+    result = suite.run("--llmlog-mode=live", MORE=", my friend")
+    result.assert_outcomes(passed=3, failed=1)
+    result.stdout.fnmatch_lines(["llmlog: regressed: input_tokens*medians of 1 → 3 runs*"])
+
+
+def test_a_scorer_that_fails_is_named(suite: Suite) -> None:
+    suite.ini("llmlog_scorer = judge:broken", "llmlog_compare = similar:1", "pythonpath = .")
+    suite.write(test_it=SUITE, judge="def broken(old, new):\n    raise OSError('no model')\n")
+    suite.run("--llmlog-mode=record").assert_outcomes(passed=2)
+    result = suite.run("--llmlog-mode=live")
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(["llmlog: response: the scorer judge.broken failed: OSError: no model"])

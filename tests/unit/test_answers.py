@@ -93,6 +93,8 @@ def test_finish_reasons() -> None:
     [
         ({"response_messages": ({"role": "assistant", "parts": [{"type": "refusal", "content": "I will not."}]},)}, "I will not."),
         ({"finish_reasons": ("SAFETY",)}, "SAFETY"),
+        ({"response_messages": ({"role": "assistant", "parts": [{"type": "blocked", "blockReason": "OTHER"}]},)}, "OTHER"),
+        ({"status": "failure", "error": "The prompt was filtered", "error_code": "content_filter"}, "The prompt was filtered"),
         ({"finish_reasons": ("content_filter",)}, "content_filter"),
         ({"finish_reasons": ("refusal",)}, "refusal"),
     ],
