@@ -33,7 +33,7 @@ class _Tee:
             self._busy = False
         if data := data_of(got):
             self.call.chunk(data)
-        if response.isclosed():
+        if response.isclosed() or response.length == 0:  # a response read line by line does not notice its own end
             self.call.finish()
         return got
 

@@ -68,6 +68,12 @@ def test_ways_of_reading(llmlog, way):
         pass
     assert llmlog[-1].response == "One two three "
 
+def test_lines_of_a_whole_body(llmlog):
+    line = connection(timeout=5)
+    line.request("POST", "/v1/chat/completions", body(), KEY)
+    seen("lines", [piece.decode() for piece in line.getresponse()])
+    assert llmlog[-1].response == "Grüße"
+
 def test_gzip(llmlog):
     import gzip
     answer = urllib.request.urlopen(urllib.request.Request(URL, body(), KEY), timeout=5)
@@ -110,12 +116,12 @@ def test_what_is_recorded_replays_without_the_server(suite: Suite) -> None:
     assert suite.server is not None
     answer, stream = Reply(200, WHOLE), Reply(events=[*EVENTS, "[DONE]"], pause=0.01)
     suite.server.push(
-        answer, answer, answer, Reply(events=[*EVENTS, "[DONE]"], pause=0.15), stream, stream, stream, Reply(200, WHOLE, gzip=True),
+        answer, answer, answer, Reply(events=[*EVENTS, "[DONE]"], pause=0.15), stream, stream, stream, answer, Reply(200, WHOLE, gzip=True),
         Reply(429, {"error": {"message": "Slow down"}}, {"retry-after": "7"}), answer, answer, Reply(events=list(EVENTS), pause=0.05),
     )  # fmt: skip
-    suite.run("--llmlog-mode=record").assert_outcomes(passed=11)
-    suite.run("--llmlog-mode=replay", OPENAI_BASE_URL="http://127.0.0.1:9/v1").assert_outcomes(passed=11)
-    assert [record["source"] for record in suite.records()] == ["live"] * 12 + ["replay"] * 12
+    suite.run("--llmlog-mode=record").assert_outcomes(passed=12)
+    suite.run("--llmlog-mode=replay", OPENAI_BASE_URL="http://127.0.0.1:9/v1").assert_outcomes(passed=12)
+    assert [record["source"] for record in suite.records()] == ["live"] * 13 + ["replay"] * 13
     assert "sk-standin" not in suite.log.read_text()
 
 
