@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import Any
 
 Step = Callable[[bytes], bytes]
 
@@ -28,24 +30,42 @@ class _Deflate:
             return self._decoder.decompress(self._head)
 
 
+class _Whole:
+    """A decoder of whole bodies, where no library is installed that can take pieces.
+
+    cramjam is there always: HTTP clients do not know it. With brotli or zstandard they would ask servers for other encodings
+    than without this package.
+    """
+
+    def __init__(self, decompress: Callable[[bytes], Any]) -> None:
+        self._decompress = decompress
+
+    def __call__(self, data: bytes) -> bytes:
+        return bytes(self._decompress(data)) if data else b""
+
+
 def _brotli() -> Step:
-    try:
-        import brotli
-    except ImportError:
-        import brotlicffi as brotli
-    decoder = brotli.Decompressor()
-    return decoder.process if hasattr(decoder, "process") else decoder.decompress  # type: ignore[no-any-return]
+    for name in ("brotli", "brotlicffi"):
+        try:
+            decoder = import_module(name).Decompressor()
+        except ImportError:
+            continue
+        return decoder.process if hasattr(decoder, "process") else decoder.decompress  # type: ignore[no-any-return]
+    from cramjam import brotli
+
+    return _Whole(brotli.decompress)
 
 
 def _zstd() -> Step:
-    try:
-        from compression import zstd  # type: ignore[import-not-found]
+    for name in ("compression.zstd", "zstandard"):
+        try:
+            decoder = import_module(name).ZstdDecompressor()
+        except ImportError:
+            continue
+        return decoder.decompressobj().decompress if hasattr(decoder, "decompressobj") else decoder.decompress  # type: ignore[no-any-return]
+    from cramjam import zstd
 
-        return zstd.ZstdDecompressor().decompress  # type: ignore[no-any-return]
-    except ImportError:
-        import zstandard
-
-        return zstandard.ZstdDecompressor().decompressobj().decompress  # type: ignore[no-any-return]
+    return _Whole(zstd.decompress)
 
 
 STEPS: dict[str, Callable[[], Step]] = {
@@ -59,14 +79,16 @@ STEPS: dict[str, Callable[[], Step]] = {
 
 
 def decode(pieces: Sequence[tuple[float, bytes]], encoding: str) -> list[tuple[float, bytes]] | None:
-    """Undo the encodings of a ``Content-Encoding`` header; None when one is unknown, not installed, or not what it says.
+    """Undo the encodings of a ``Content-Encoding`` header; None when one is unknown, or not what it says.
 
     A piece that yields nothing by itself is dropped: its bytes come out of a later one.
     """
     try:
         steps = [STEPS[name.strip().lower()]() for name in reversed(encoding.split(","))]
-    except (KeyError, ImportError):
+    except KeyError:
         return None
+    if pieces and any(isinstance(step, _Whole) for step in steps):
+        pieces = [(pieces[-1][0], b"".join(piece for _, piece in pieces))]
     decoded = []
     try:
         for seconds, piece in pieces:

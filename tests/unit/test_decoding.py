@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import sys
 import zlib
 from collections.abc import Callable
 
+import cramjam
 import pytest
 
 from pytest_llmlog.decoding import decode
@@ -27,6 +29,19 @@ KINDS = [
 ]
 each_kind = pytest.mark.parametrize(("name", "compress"), KINDS, ids=["gzip", "x-gzip", "zlib", "raw", "identity"])
 Compress = Callable[[bytes], bytes]
+
+
+@pytest.mark.parametrize("installed", [True, False])
+@pytest.mark.parametrize("name", ["br", "zstd"])
+def test_brotli_and_zstandard_with_and_without_their_libraries(name: str, installed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not installed:
+        for library in ("brotli", "brotlicffi", "zstandard", "compression", "compression.zstd"):
+            monkeypatch.setitem(sys.modules, library, None)
+    data = bytes({"br": cramjam.brotli, "zstd": cramjam.zstd}[name].compress(TEXT))
+    assert decode([(0.5, data)], name) == [(0.5, TEXT)]
+    assert whole(decode([(float(at), data[at : at + 7]) for at in range(0, len(data), 7)], name)) == TEXT
+    assert decode([(0.5, b"not this encoding at all")], name) is None
+    assert whole(decode([(0.5, gzip.compress(data))], f"{name}, gzip")) == TEXT
 
 
 def whole(pieces: list[tuple[float, bytes]] | None) -> bytes | None:
