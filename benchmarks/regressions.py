@@ -33,15 +33,20 @@ def latencies(chance: random.Random, runs: int, slower: float) -> list[float]:
     return [seconds * (10 if chance.random() < STALLS else 1) for seconds in drawn]
 
 
-def ours(suite: Sequence[tuple[Values, Values]]) -> list[bool]:
+def ours(suite: Sequence[tuple[Values, Values]], threshold: Threshold = THRESHOLD) -> list[bool]:
     """The rule as it is: each test when it ends, all of them again when the run does."""
-    found = [judge_noisy(before, now, THRESHOLD, family=len(suite)) for before, now in suite]
+    found = [judge_noisy(before, now, threshold, family=len(suite)) for before, now in suite]
     return [alone.verdict == "regressed" or together for alone, together in zip(found, significant([*map(_p, found)]), strict=True)]
 
 
 def _p(judged: Judged) -> float:
     worse = judged.p is not None and (judged.now or 0) > (judged.before or 0)
     return judged.p if worse and judged.p is not None else 1.0
+
+
+def no_threshold(suite: Sequence[tuple[Values, Values]]) -> list[bool]:
+    """The rule, with every increase worth a test."""
+    return ours(suite, Threshold(0, 0))
 
 
 def single(suite: Sequence[tuple[Values, Values]]) -> list[bool]:
@@ -82,7 +87,12 @@ def main() -> None:
     suites = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
     few = max(1, suites // 10)
     print(f"seed {SEED}, {suites} suites of {TESTS} tests for false alarms, {few} for power")
-    rules: list[tuple[str, Rule]] = [("this rule", ours), ("single values, 25 %", single), ("uncorrected, p < .05", uncorrected)]
+    rules: list[tuple[str, Rule]] = [
+        ("this rule", ours),
+        ("this rule, threshold 0", no_threshold),
+        ("single values, 25 %", single),
+        ("uncorrected, p < .05", uncorrected),
+    ]
     for name, rule in rules:
         for runs in (5, 8, 10, 20):
             cells = [f"FALSE {false_alarms(rule, runs, suites)}"]

@@ -23,14 +23,16 @@ class Calls(Sequence[Interaction]):
     Args:
         lines: gives the interactions made so far as JSON lines; each is parsed when it is looked at.
         golden: gives the interactions of the test's golden, None without one, and how the test compares answers.
+        note: takes what a person should see though nothing is wrong.
     """
 
     def __init__(
         self,
         lines: Callable[[], Sequence[bytes]],
         golden: Callable[[], tuple[Sequence[Interaction] | None, Terms]] = lambda: (None, Terms()),
+        note: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self._lines, self._golden = lines, golden
+        self._lines, self._golden, self._note = lines, golden, note
 
     def __len__(self) -> int:
         return len(self._lines())
@@ -98,7 +100,9 @@ class Calls(Sequence[Interaction]):
         replayed = sum(call.source == "replay" for call in calls)
         source = budgets.recorded_share(len(calls) - replayed, replayed)
         read = budgets.of_keywords(limits, "llmlog.check")
-        found, _ = budgets.check(totals.values, totals.unknown, read.values(), source=source, spenders=budgets.of_calls(calls))
+        found, untold = budgets.check(totals.values, totals.unknown, read.values(), source=source, spenders=budgets.of_calls(calls))
+        for text in untold:
+            self._note(text)
         if found:
             raise AssertionError("\n\n".join(violation.text for violation in found))
 

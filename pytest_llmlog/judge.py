@@ -167,6 +167,12 @@ def after_call(scope: Scope, standards: Standards, settings: Settings = ANY) -> 
     return TestResult(test_id=scope.test_id or "", violations=tuple(scope.violations))
 
 
+def after_failure(scope: Scope, standards: Standards, settings: Settings) -> None:
+    """A test that failed by itself may be over its limits as well: all that does not hold is shown at once."""
+    scope.flush()
+    _check_limits(scope, settings, standards)
+
+
 def _note_golden(scope: Scope, error: GoldenError) -> None:
     if not any(violation.text == str(error) for violation in scope.violations):
         scope.violations.append(Violation(kind="golden", text=str(error)))

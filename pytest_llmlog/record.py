@@ -179,11 +179,15 @@ class CheckResult(Struct, frozen=True, kw_only=True):
 
 
 class Repeat(Struct, frozen=True, kw_only=True):
-    """Which run of a repeated test this is; ``settings`` say how they are judged together."""
+    """Which run of a repeated test this is.
+
+    ``settings`` say how the runs are judged together, and ``family`` among how many noisy comparisons of the suite.
+    """
 
     of: str
     number: int
     settings: dict[str, Any]
+    family: int = 1
     failure: str = ""
 
 

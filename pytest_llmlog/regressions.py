@@ -95,7 +95,7 @@ def _figure(before: Sequence[Run], now: Sequence[Run], check: Check, family: int
     if metric in EXACT or recorded or dearer:
         return judge_exact(old, new, check.threshold)
     judged = judge_noisy(old, new, check.threshold, family=family)
-    return _per_token(before, now, check, judged) if metric in TIMES and judged.verdict == "regressed" else judged
+    return _per_token(before, now, check, judged) if metric in TIMES and judged.p is not None else judged
 
 
 def _kind(run: Run) -> list[tuple[str, str, bool]]:
@@ -120,10 +120,11 @@ def _per_token(before: Sequence[Run], now: Sequence[Run], check: Check, judged: 
     """A longer answer is not a slower model: time that grew no more than the answers did is no regression of time."""
     assert check.threshold is not None
     old, new = _seconds_per_token(before, check.metric), _seconds_per_token(now, check.metric)
-    if check.metric == "time_to_first_chunk" or not old or not new or median(new) > median(old) * (1 + check.threshold.percent):
+    better = judged.verdict == "improved" or check.metric == "time_to_first_chunk"
+    if better or not old or not new or median(new) > median(old) * (1 + check.threshold.percent):
         return judged
     reason = f"the answers are longer; per output token {show('seconds', median(old))} → {show('seconds', median(new))}"
-    return replace(judged, verdict="not_comparable", reason=reason)
+    return replace(judged, verdict="not_comparable", p=None, reason=reason)  # without p, so that the suite does not count it
 
 
 def _seconds_per_token(runs: Sequence[Run], metric: str) -> list[float]:

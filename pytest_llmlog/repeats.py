@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from pytest_llmlog import judge
 from pytest_llmlog.record import Interaction, Repeat, TestResult
@@ -31,14 +32,14 @@ def parametrize(metafunc: pytest.Metafunc, runs: int) -> None:
     metafunc.parametrize(PARAMETER, numbers, ids=[f"#{number}" for number in numbers])
 
 
-def of(item: pytest.Item, settings: Settings) -> Repeat | None:
+def of(item: pytest.Item, settings: Settings, family: int) -> Repeat | None:
     """Which run of which test an item is; None for one that is not repeated."""
     callspec = getattr(item, "callspec", None)
     number = callspec.params.get(PARAMETER) if callspec is not None else None
     if number is None:
         return None
-    failure = item.stash.get(FAILURE, "")
-    return Repeat(of=base_id(item.nodeid), number=number, settings=msgspec.to_builtins(settings), failure=failure)
+    said = msgspec.to_builtins(settings)
+    return Repeat(of=base_id(item.nodeid), number=number, settings=said, family=family, failure=item.stash.get(FAILURE, ""))
 
 
 def note_failure(item: pytest.Item, report: pytest.TestReport) -> None:
@@ -78,7 +79,8 @@ class Repeats:
         if len(outcomes) < settings.runs:
             return None
         runs = self._made([outcome.test_id for outcome in outcomes])
-        return judge.repeated(outcomes, runs, settings, self._standards, Path(result.golden_path) if result.golden_path else None)
+        standards = replace(self._standards, family=result.repeat.family)  # a controller collects no tests
+        return judge.repeated(outcomes, runs, settings, standards, Path(result.golden_path) if result.golden_path else None)
 
 
 def report_of(verdict: TestResult, location: tuple[str, int | None, str], log: Callable[[pytest.TestReport], object]) -> None:

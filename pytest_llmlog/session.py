@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NoReturn
@@ -170,7 +170,14 @@ class Session:
             found = golden.parse(path, text).before_teardown if path is not None and text is not None else None
             return found, Terms(settings.compare, settings.ignore, self._standards.scorer)
 
-        return Calls(lambda: item.stash[SCOPE].lines, recorded)
+        return Calls(lambda: item.stash[SCOPE].lines, recorded, self._note(item))
+
+    @staticmethod
+    def _note(item: pytest.Item) -> Callable[[str], None]:
+        def note(text: str) -> None:
+            item.stash[SCOPE].warnings.append(text)  # the scope of the run that is on: a rerun has another
+
+        return note
 
     # What markers say
 
@@ -189,7 +196,6 @@ class Session:
             tests = {base_id(item.nodeid): self._settings_of(item) for item in session.items}
             noisy = sum(regressions.is_noisy(metric) for settings in tests.values() for metric in settings.checks)
             self._standards = replace(self._standards, family=max(1, noisy))
-            self._repeats = repeats.Repeats(self._made, self._standards)
 
     def _settings_of(self, item: pytest.Item) -> Settings:
         settings = self._settings
@@ -218,7 +224,11 @@ class Session:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, None, None]:
-        result = yield
+        try:
+            result = yield
+        except BaseException:
+            judge.after_failure(item.stash[SCOPE], self._standards, item.stash[SETTINGS])
+            raise
         _fail(judge.after_call(item.stash[SCOPE], self._standards, item.stash[SETTINGS]))
         item.stash[PASSED] = True
         return result
@@ -255,7 +265,7 @@ class Session:
             shown = str(report.longrepr)
             hidden = [violation.text for violation in scope.violations if violation.text not in shown]
             report.sections += [("llmlog", text) for text in hidden]
-        repeat = repeats.of(item, item.stash.get(SETTINGS, self._settings))
+        repeat = repeats.of(item, item.stash.get(SETTINGS, self._settings), self._standards.family)
         if repeat is not None and report.failed and call.when == "call":
             repeats.note_failure(item, report)
         if call.when == "teardown" and (result := item.stash.get(RESULT, None)) is not None:

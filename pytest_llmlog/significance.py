@@ -7,24 +7,27 @@ from collections.abc import Sequence
 from functools import lru_cache
 from statistics import NormalDist
 
-EXACT_UP_TO = 40
-"""Values of both samples together up to which the distribution of ranks is counted out."""
+EXACT_STEPS = 10_000_000
+"""Steps up to which the distribution of ranks is counted out, a third of a second: 35 values on each side, 5 against 400."""
 
 
 def mann_whitney(before: Sequence[float], now: Sequence[float]) -> float:
     """The probability that ``now`` ranks so high by chance, were both drawn from one distribution: one-sided.
 
-    Exact up to ``EXACT_UP_TO`` values, ties included: of all ways to deal the pooled midranks into samples of these sizes, the
-    share whose rank sum is at least the one seen. Above, the normal approximation with correction for ties and continuity.
+    Exact as far as ``EXACT_STEPS`` reach, ties included: of all ways to deal the pooled midranks into samples of these sizes, the
+    share whose rank sum is at least the one seen. Beyond, the normal approximation with correction for ties and continuity.
 
     Source: H. B. Mann and D. R. Whitney, "On a test of whether one of two random variables is stochastically larger than the
     other", Annals of Mathematical Statistics 18 (1947); ties: E. L. Lehmann, "Nonparametrics" (1975), section 1.4.
     """
     doubled = _doubled_midranks([*before, *now])
     seen = sum(doubled[len(before) :])
-    if len(doubled) <= EXACT_UP_TO:
-        return _share_at_least(tuple(sorted(doubled)), len(now), seen)
     n, m, total = len(before), len(now), len(doubled)
+    smaller = min(n, m)
+    if total * smaller * sum(sorted(doubled)[total - smaller :]) <= EXACT_STEPS:
+        ranks = tuple(sorted(doubled))
+        # The smaller sample is the one to count: that now ranks high says that before ranks low.
+        return _share(ranks, m, lowest=seen) if m <= n else _share(ranks, n, highest=sum(ranks) - seen)
     mean = m * (total + 1) / 2
     sizes = [doubled.count(rank) for rank in set(doubled)]
     variance = n * m / 12 * (total + 1 - sum(size**3 - size for size in sizes) / (total * (total - 1)))
@@ -59,9 +62,10 @@ def _sums(ranks: tuple[int, ...], size: int) -> tuple[int, ...]:
     return tuple(counts[size])
 
 
-def _share_at_least(ranks: tuple[int, ...], size: int, seen: int) -> float:
+def _share(ranks: tuple[int, ...], size: int, *, lowest: int = 0, highest: int | None = None) -> float:
+    """The share of subsets whose sum lies between two sums, both included."""
     counts = _sums(ranks, size)
-    return sum(counts[seen:]) / sum(counts)
+    return sum(counts[lowest : None if highest is None else highest + 1]) / sum(counts)
 
 
 def smallest_p(before: int, now: int) -> float:

@@ -156,15 +156,33 @@ def test_a_budget_that_cannot_be_read_is_a_usage_error(suite: Suite) -> None:
     result.stderr.fnmatch_lines(["ERROR: llmlog_budget / --llmlog-budget 'money:5': 'money' is no metric; there are tokens,*"])
 
 
+def test_a_test_that_fails_by_itself_shows_its_budget_too(suite: Suite) -> None:
+    suite.write(test_it=f"{ASK}\n@pytest.mark.llmlog(max_calls=0)\ndef test_it():\n    ask('One')\n    assert 0, 'by itself'\n")
+    result = suite.run("--llmlog-mode=live")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*by itself*", "*over budget: calls 1 > 0*"])
+    # What was expected to fail is no excuse for the budget.
+    suite.write(
+        test_it=f"{ASK}\n@pytest.mark.xfail\n@pytest.mark.llmlog(max_calls=0)\ndef test_it():\n    ask('One')\n    assert 0\n"
+    )
+    suite.run("--llmlog-mode=live").assert_outcomes(failed=1)
+
+
 def test_what_a_call_does_not_tell_is_shown(suite: Suite) -> None:
     suite.write(
         test_it=f"""{ASK}
 @pytest.mark.llmlog(max_tokens=5)
-def test_it():
+def test_it(llmlog):
     for _ in openai.OpenAI().chat.completions.create(model="gpt-4o", messages=[{{"role": "user", "content": "Hi"}}], stream=True):
         pass
+    llmlog.check(max_output_tokens=7)
 """
     )
     result = suite.run("--llmlog-mode=record")
     result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines(["test_it.py::test_it: tokens at most 5: cannot be judged, 1 calls do not tell it*"])
+    result.stdout.fnmatch_lines_random(
+        [
+            f"test_it.py::test_it: {name}: cannot be judged, 1 calls do not tell it*"
+            for name in ("tokens at most 5", "output_tokens at most 7")
+        ]
+    )

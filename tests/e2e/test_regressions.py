@@ -283,6 +283,19 @@ def test_a_slower_server(suite: Suite, workers: list[str]) -> None:
 
 
 @pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["alone", "xdist"])
+def test_more_comparisons_take_more_runs(suite: Suite, workers: list[str]) -> None:
+    suite.write(
+        test_it=REPEATED.replace('{"latency": "25%+100ms"}', '{"latency": "25%+100ms", "total_latency": "0", "cost_usd": "0"}')
+    )
+    assert suite.server is not None
+    suite.run("--llmlog-mode=live", "-k", "slow").assert_outcomes(passed=5)
+    suite.server.push(*[Reply(delay=0.4)] * 5)
+    result = suite.run("--llmlog-mode=live", "--llmlog-baseline=last", "-k", "slow", *workers)
+    result.assert_outcomes(passed=5)
+    result.stdout.fnmatch_lines(["*insufficient_data: latency*among 3 comparisons it takes 6 on each side*"])
+
+
+@pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["alone", "xdist"])
 def test_one_verdict_on_the_runs_of_a_test(suite: Suite, workers: list[str]) -> None:
     suite.write(test_it=REPEATED)
     result = suite.run("--llmlog-mode=live", "-k", "flaky", *workers, FAILING="#2")

@@ -51,9 +51,14 @@ def test_what_varies_takes_evidence(before: list[float], now: list[float], verdi
 def test_among_many_comparisons_it_takes_more_and_says_how_many() -> None:
     found = judge_noisy(STEADY, SLOW, SLOWER, family=50)
     assert (found.verdict, found.reason) == (
-        "insufficient_data", "among 50 comparisons it takes 8 values on each side to tell this from chance",
+        "insufficient_data", "5 and 5 values; among 50 comparisons it takes 8 on each side to tell this from chance",
     )  # fmt: skip
     assert judge_noisy(STEADY * 2, SLOW * 2, SLOWER, family=50).verdict == "regressed"
+
+
+def test_what_would_do_is_told_however_few_there_are() -> None:
+    assert judge_noisy([2.0], [9.0], SLOWER).reason == "1 and 1 values; it takes 5 on each side to tell this from chance"
+    assert "it takes 8 on each side" in judge_noisy([2.0], SLOW, SLOWER, family=50).reason
 
 
 def test_a_whole_suite_that_got_slower_shows_together() -> None:
