@@ -122,14 +122,14 @@ def _check_regressions(scope: Scope, settings: Settings, standards: Standards, *
     except ValueError as exc:  # the user's scorer
         scope.violations.append(Violation(kind="regression", text=f"llmlog: response: {exc}"))
         return
-    scope.checks += found
+    explicit = standards.baseline.explicit
+    scope.checks += [replace(result, text="") if result.verdict == "new" and not explicit else result for result in found]
     accepted = scope.mode == "record" and standards.accept in ("changed", "all")
     for result in found:
         if result.verdict == "regressed" and result.fails and not accepted:
             scope.violations.append(violation_of(result))
-        elif result.verdict != "unchanged" and (result.verdict != "new" or standards.baseline.explicit):
-            note = " (accepted)" if accepted and result.verdict == "regressed" and result.fails else ""
-            scope.warnings.append(f"{_plain(result.text)}{note}")
+        elif result.verdict == "regressed":
+            scope.warnings.append(f"{_plain(result.text)}{' (accepted)' if accepted and result.fails else ''}")
 
 
 def _calls_in_teardown(scope: Scope) -> bool:
@@ -323,7 +323,7 @@ def repeated(
             0, Violation(kind="pass_rate", text=text, metric="pass_rate", value=passed / total, limit=settings.pass_rate)
         )
     fell = _rate_fell(standards.baseline, test_id, passed, total)
-    notes = [_plain(check.text) for check in checks if check.verdict not in ("unchanged", "regressed")]
+    notes = [_plain(check.text) for check in checks if check.verdict == "regressed" and not check.fails]
     return TestResult(
         test_id=test_id, passed=not violations and not fell, checks=tuple(checks), warnings=(rate, *notes), violations=(*violations, *fell)
     )  # fmt: skip

@@ -165,7 +165,7 @@ class CheckResult(Struct, frozen=True, kw_only=True):
         before, now: medians in the metric's unit, where there are any.
         p: the one-sided probability of such a difference by chance, where it was tested.
         tested: how many values stood against how many.
-        text: the verdict for a person, with what changed first.
+        text: the verdict for a person, with what changed first; empty where it is no news.
     """
 
     metric: str

@@ -52,9 +52,27 @@ def lines(result: RunResult, *, verbose: bool) -> Iterator[str]:
         for text in (*test.differences, *test.warnings):
             yield f"{test.test_id}: {text}"
     yield from result.warnings
+    yield from _checks(tests, verbose=verbose)
     yield from _geometric_means(tests)
     for fault in result.faults:
         yield f"problem: {fault}"
+
+
+SHOWN = 10
+"""How many verdicts that fail nothing are shown unless the user asks for more with ``-v``."""
+
+
+def _checks(tests: tuple[TestResult, ...], *, verbose: bool) -> Iterator[str]:
+    """How many checks came to what, and those that neither passed nor failed."""
+    judged = [(test, check) for test in tests for check in test.checks if check.text]
+    if judged:
+        counts = Counter(check.verdict for _, check in judged)
+        yield f"checks: {', '.join(f'{count:,} {verdict}' for verdict, count in counts.most_common())}"
+    others = [(test, check) for test, check in judged if check.verdict not in ("unchanged", "regressed")]
+    for test, check in others if verbose else others[:SHOWN]:
+        yield f"{test.test_id}: {check.text.removeprefix('llmlog: ')}"
+    if len(others) > SHOWN and not verbose:
+        yield f"… and {len(others) - SHOWN:,} more; -v shows them"
 
 
 def _geometric_means(tests: tuple[TestResult, ...]) -> Iterator[str]:

@@ -135,6 +135,27 @@ def test_an_extra_retry(suite: Suite) -> None:
     )
 
 
+def test_verdicts_that_fail_nothing_are_few_lines(suite: Suite) -> None:
+    suite.ini("llmlog_fail = latency:0")
+    suite.write(
+        test_it="""
+import openai, pytest
+@pytest.mark.parametrize("n", range(12))
+def test_it(n):
+    openai.OpenAI().chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": f"Number {n}"}])
+"""
+    )
+    result = suite.run("--llmlog-mode=record")
+    result.assert_outcomes(passed=12)
+    result.stdout.no_fnmatch_line("*new:*")
+    result = suite.run("--llmlog-mode=replay")
+    result.stdout.fnmatch_lines(
+        ["checks: 12 not_comparable", "*test_it[[]9[]]: not_comparable: latency*replayed*", "… and 2 more; -v shows them"]
+    )
+    result.stdout.no_fnmatch_line("*test_it[[]10[]]*")
+    suite.run("--llmlog-mode=replay", "-v").stdout.fnmatch_lines(["*test_it[[]11[]]: not_comparable: latency*"])
+
+
 def test_a_drifting_provider(suite: Suite) -> None:
     suite.write(test_it=SUITE)
     suite.run("--llmlog-mode=record").assert_outcomes(passed=2)
