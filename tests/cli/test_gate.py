@@ -83,11 +83,11 @@ def test_latency_is_judged_over_the_runs_of_a_log(suite: Suite, monkeypatch: pyt
     for _ in range(6):
         suite.run("--llmlog-mode=live", "-k", "test_b")
     suite.log.rename(suite.path / "before.log")
-    suite.server.push(*[replace(answer("Somebody."), delay=0.3)] * 6)
+    suite.server.push(*[replace(answer("Somebody."), delay=0.5)] * 6)
     for _ in range(6):
         suite.run("--llmlog-mode=live", "-k", "test_b")
     monkeypatch.chdir(suite.path)
-    result = llmlog("gate", str(suite.log), "--baseline", "before.log", "--fail", "latency:25%+100ms")
+    result = llmlog("gate", str(suite.log), "--baseline", "before.log", "--fail", "latency:25%+200ms")
     assert result.exit_code == 1
     assert "medians of 6 → 6 runs, p = 0.0011 (baseline before.log" in result.output
     assert "the requests are the same: provider drift" in result.output
