@@ -99,7 +99,7 @@ def make_golden(count: int) -> golden.Golden:
         interactions.live(Exchange(asked, answer), endpoint, scope, matching.key(asked), timing, 0)
         for asked in map(request, range(count))
     )
-    return golden.Golden(golden.GOLDEN_VERSION, "test_bench.py::test_replay", 0, tuple(made))
+    return golden.Golden(golden.GOLDEN_VERSION, "test_bench.py::test_replay", 0, interactions=tuple(made))
 
 
 def run(count: int) -> None:

@@ -40,10 +40,12 @@ class RawWire(wire.Wire, frozen=True, omit_defaults=True):
 class Recorded(Interaction, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True, gc=False):
     """An interaction as it stands in a golden.
 
-    What it says in lists and objects is still text: thousands of them, kept while a test runs, would cost more in the
-    garbage collector than reading them when they are wanted.
+    What is long or nested is still text: thousands of lists and objects, kept while a test runs, would cost more in the
+    garbage collector than reading them when they are wanted, and prompts would stand in memory twice.
     """
 
+    prompt: msgspec.Raw | UnsetType = UNSET  # type: ignore[assignment]
+    response: msgspec.Raw | UnsetType = UNSET  # type: ignore[assignment]
     messages: msgspec.Raw | UnsetType = UNSET  # type: ignore[assignment]
     response_messages: msgspec.Raw | UnsetType = UNSET  # type: ignore[assignment]
     tool_calls: msgspec.Raw | UnsetType = UNSET  # type: ignore[assignment]
@@ -183,13 +185,13 @@ class ReplayQueue:
         key = matching.key(request, self._ignore)
         return sum(matching.key(self._request(index), self._ignore) == key for index in range(len(self)))
 
-    def unplayed(self, *, teardown: bool) -> list[Recorded]:
+    def unplayed(self, *, teardown: bool) -> list[Interaction]:
         """Interactions not taken yet, in order; those of the teardown only when it is over."""
         end = len(self) - (0 if teardown else self._in_teardown)
         left = [self._interactions[index] for index in sorted(self._left) if index < end]
         for call in left:
-            self.line(call)
-        return left
+            self.line(call)  # holds to the schema
+        return [call.parsed for call in left]
 
     def line(self, interaction: Interaction) -> bytes:
         """Return the JSON line of an interaction that came from here.
