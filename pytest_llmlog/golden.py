@@ -13,7 +13,7 @@ from msgspec import Struct
 from pytest_llmlog import encode, matching, validation
 from pytest_llmlog.errors import GoldenError
 from pytest_llmlog.record import Interaction
-from pytest_llmlog.redact import holds_key_shape
+from pytest_llmlog.shapes import holds_key_shape
 
 GOLDEN_VERSION = 1
 NAME_LIMIT = 120

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from pytest_llmlog import cassettes, clock, decoding, encode, matching, providers, reading, redact, validation
+from pytest_llmlog import cassettes, clock, decoding, encode, matching, providers, reading, redact, scrub, validation
 from pytest_llmlog.cassettes import CassetteError, Recording
 from pytest_llmlog.providers import Endpoint
 from pytest_llmlog.record import SCHEMA_VERSION, Interaction, Origin
@@ -93,12 +93,10 @@ class Importer:
         clean = Request(request.method, url, redact.request_headers(request.headers), body)
         if response is None:
             return Exchange(clean, None), count + in_url
-        pieces = []
-        for seconds, piece in _decoded(response.pieces, response.headers.get("content-encoding")):
-            data, found = self._redactor.bytes(piece)
-            pieces.append((seconds, data))
-            count += found
-        return Exchange(clean, Response(response.status, redact.response_headers(response.headers), pieces)), count + in_url
+        pieces = _decoded(response.pieces, response.headers.get("content-encoding"))
+        whole = Response(response.status, redact.response_headers(response.headers), pieces)
+        answer, in_answer = scrub.clean(whole, self._redactor)
+        return Exchange(clean, answer), count + in_url + in_answer
 
 
 def _decoded(pieces: list[tuple[float, bytes]], encoding: str | None) -> list[tuple[float, bytes]]:

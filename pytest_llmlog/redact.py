@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import binascii
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
-MASK = "[REDACTED]"
+from pytest_llmlog import shapes
+from pytest_llmlog.shapes import MASK, Secret
 
 PLACEHOLDER_KEY = "llmlog-placeholder-key"
 """Stands in the environment for a missing API key; it is no secret, and a live call that carries it is refused."""
@@ -24,7 +26,10 @@ RESPONSE_HEADERS = frozenset(
 )  # fmt: skip
 RESPONSE_HEADER_PREFIXES = ("x-ratelimit-", "anthropic-ratelimit-", "x-amzn-bedrock-", "x-ms-")
 
-CREDENTIAL_HEADERS = ("authorization", "api-key", "x-api-key", "x-goog-api-key", "proxy-authorization", "cookie")
+CREDENTIAL_HEADERS = (
+    "authorization", "api-key", "x-api-key", "x-goog-api-key", "proxy-authorization", "cookie", "x-amz-security-token", "x-auth-token",
+    "ocp-apim-subscription-key",
+)  # fmt: skip
 AUTHORIZATION_HEADERS = ("authorization", "proxy-authorization")
 """Headers in which a scheme stands before the credential: ``Bearer KEY``."""
 
@@ -35,37 +40,14 @@ CREDENTIAL_QUERY = frozenset(
     }
 )  # fmt: skip
 
-_CREDENTIAL_NAME = re.compile(r"(?:API_?KEY|TOKEN|SECRET|PASSWORD|CREDENTIALS?)(?:_ID)?$", re.IGNORECASE)
-
-SIGNATURE_QUERY = (
-    "sig", "signature", "Signature", "X-Amz-Signature", "X-Amz-Credential", "X-Amz-Security-Token", "X-Goog-Signature", "api_key",
-    "api-key", "apikey", "access_token", "subscription-key",
-)  # fmt: skip
-"""Query parameters of addresses inside a text that are never anything but a credential."""
-
-KEY_SHAPES: tuple[tuple[str, str], ...] = (
-    ("sk-", r"sk-[A-Za-z0-9_-]{20,}"),
-    ("sess-", r"sess-[A-Za-z0-9]{32,}"),
-    ("AIza", r"AIza[0-9A-Za-z_-]{35}"),
-    ("AKIA", r"AKIA[0-9A-Z]{16}"),
-    ("ASIA", r"ASIA[0-9A-Z]{16}"),
-    *((f"gh{kind}_", rf"gh{kind}_[A-Za-z0-9]{{36,}}") for kind in "pousr"),
-    ("github_pat_", r"github_pat_[A-Za-z0-9_]{50,}"),
-    *((f"xox{kind}-", rf"xox{kind}-[A-Za-z0-9-]{{10,}}") for kind in "abeprs"),
-    ("hf_", r"hf_[A-Za-z0-9]{30,}"),
-    ("gsk_", r"gsk_[A-Za-z0-9]{40,}"),
-    ("xai-", r"xai-[A-Za-z0-9]{40,}"),
-    ("eyJ", r"eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}"),
-    ("PRIVATE KEY", r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----"),
-    ("://", r"(?<=://)(?!\[REDACTED)[^/\s\"'@:\\]{1,200}:[^/\s\"'@\\]{1,200}(?=@)"),
-    *((f"{name}=", rf"(?:(?<=[?&]{name}=)|(?<=\\u0026{name}=))(?!\[REDACTED)[^&\s\"'\\<>)]+") for name in SIGNATURE_QUERY),
+_CREDENTIAL_NAME = re.compile(
+    r"(?:API_?KEY|ACCESS_?KEY|SECRET_?KEY|PRIVATE_?KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)(?:_ID)?$", re.IGNORECASE
 )
-"""(text that any such key holds, pattern): the first is looked for because that costs next to nothing."""
+_KEY_NAME = re.compile(r"(?:^|_)KEY$", re.IGNORECASE)
+_RANDOM = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[\x21-\x7e]{16,}")
+"""What a variable called just a key has to hold to be taken for a credential: SORT_KEY is none."""
 
-_BEFORE = r"(?:(?<![A-Za-z0-9])|(?<=\\[bfnrt])|(?<=\\u[0-9a-fA-F]{4}))"
-"""What may stand before a key: no letter or digit, unless it belongs to a JSON escape."""
-
-_SHAPES = tuple((marker, re.compile(_BEFORE + pattern, re.DOTALL)) for marker, pattern in KEY_SHAPES)
+_PASSWORD_IN_URL = re.compile(r"://[^/\s:@]*:([^/\s@]{4,})@")
 
 
 def is_credential(value: str) -> bool:
@@ -76,7 +58,13 @@ def is_credential(value: str) -> bool:
 
 def environment_credentials(environ: Mapping[str, str]) -> set[str]:
     """The values of variables whose names say that they hold a credential."""
-    return {value for name, value in environ.items() if _CREDENTIAL_NAME.search(name) and is_credential(value)}
+    named = {
+        value
+        for name, value in environ.items()
+        if (_CREDENTIAL_NAME.search(name) and not value.startswith("/")) or (_KEY_NAME.search(name) and _RANDOM.fullmatch(value))
+    }
+    in_urls = {unquote(found[1]) for value in environ.values() if "://" in value for found in _PASSWORD_IN_URL.finditer(value)}
+    return {value for value in named | in_urls if is_credential(value)}
 
 
 def spellings(value: str) -> set[str]:
@@ -87,19 +75,30 @@ def spellings(value: str) -> set[str]:
 def request_credentials(headers: Mapping[str, str], url: str) -> Iterable[str]:
     """The credentials a request carries, in headers, query or ``user:password@``."""
     for name in CREDENTIAL_HEADERS:
-        value = headers.get(name, "")
-        yield value.strip().partition(" ")[2].strip() if name in AUTHORIZATION_HEADERS and " " in value.strip() else value.strip()
+        value = headers.get(name, "").strip()
+        if name in AUTHORIZATION_HEADERS and " " in value:
+            yield from _authorization(*value.split(" ", 1))
+        elif name == "cookie":
+            yield value
+            yield from (entry.partition("=")[2].strip() for entry in value.split(";"))
+        else:
+            yield value
     parts = urlsplit(url)
     yield from (value for name, value in parse_qsl(parts.query) if name.lower() in CREDENTIAL_QUERY)
-    yield parts.password or ""
+    yield unquote(parts.password or "")
 
 
-def holds_key_shape(text: str) -> str | None:
-    """Return the beginning of the first string shaped like a credential, or None."""
-    for marker, pattern in _SHAPES:
-        if marker in text and (match := pattern.search(text)):
-            return match.group()[: len(marker) + 4]
-    return None
+def _authorization(scheme: str, value: str) -> Iterable[str]:
+    """What is secret behind a scheme: the whole, the password inside of ``Basic``, the signature of ``AWS4-HMAC-SHA256``."""
+    value = value.strip()
+    yield value
+    if scheme.lower() == "basic":
+        try:
+            yield binascii.a2b_base64(value).decode().partition(":")[2]
+        except ValueError:
+            return
+    elif "=" in value and "," in value:
+        yield from (entry.partition("=")[2] for entry in value.split(",") if "signature" in entry.lower())
 
 
 def clean_url(url: str) -> str:
@@ -168,17 +167,24 @@ class Redactor:
             if credential in text:
                 count += text.count(credential)
                 text = text.replace(credential, MASK)
-        found = -1
-        while found:  # a key that stood right behind another is seen only when that one is gone
-            found = 0
-            for marker, pattern in _SHAPES:
-                if marker in text:
-                    text, replaced = pattern.subn(MASK, text)
-                    found += replaced
-            count += found
-        return text, count
+        text, shaped = shapes.mask(text)
+        text, hidden = shapes.mask_base64(text, self._is_secret)
+        return text, count + shaped + hidden
+
+    def _is_secret(self, text: str) -> bool:
+        return any(credential in text for credential in self._credentials) or shapes.holds_key_shape(text) is not None
+
+    def find(self, text: str) -> Iterator[Secret]:
+        """Find what ``text`` would replace, but for the user's own step; of a credential by value no part is told."""
+        yield from shapes.find(text)
+        for credential in self._credentials:
+            start = text.find(credential)
+            while start >= 0:
+                yield Secret(start, start + len(credential), "a credential of the environment")
+                start = text.find(credential, start + len(credential))
+        yield from shapes.find_base64(text, self._is_secret)
 
     def bytes(self, data: bytes) -> tuple[bytes, int]:
-        """The same for bytes; what is no UTF-8 is left alone outside of the credentials, byte for byte."""
+        """The same as ``text`` for bytes; what is no UTF-8 is left alone outside of the credentials, byte for byte."""
         clean, count = self.text(data.decode("utf-8", "surrogateescape"))
         return (clean.encode("utf-8", "surrogateescape"), count) if count else (data, 0)

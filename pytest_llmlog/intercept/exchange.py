@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
-from pytest_llmlog import clock, decoding, matching, reading, redact, wire
+from pytest_llmlog import clock, decoding, matching, reading, redact, scrub, wire
 from pytest_llmlog.errors import GoldenError
 from pytest_llmlog.intercept import interactions, scope
 from pytest_llmlog.intercept.explain import explain_miss, explain_missing_key, explain_stream_end
@@ -109,13 +109,9 @@ class LiveCall:
         if self._status is None:
             return None
         headers, pieces = self._decoded()
-        redactor = self._scopes[0].recorder.redactor
-        clean = []
-        for seconds, piece in pieces:
-            data, count = redactor.bytes(piece)
-            self._redacted += count
-            clean.append((seconds, data))
-        return Response(self._status, headers, clean, ended)
+        response, count = scrub.clean(Response(self._status, headers, pieces, ended), self._scopes[0].recorder.redactor)
+        self._redacted += count
+        return response
 
     def _decoded(self) -> tuple[dict[str, str], list[tuple[float, bytes]]]:
         headers = redact.response_headers(self._headers)

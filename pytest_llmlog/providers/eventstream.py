@@ -46,8 +46,8 @@ def looks_like(body: bytes) -> bool:
     return len(body) >= 16 and crc32(body[:8]) == _PRELUDE.unpack_from(body)[2]
 
 
-def messages(body: bytes) -> Iterator[EventMessage]:
-    """Read messages up to the end, or to the first that is cut off or fails its checksums."""
+def frames(body: bytes) -> Iterator[tuple[int, int, int]]:
+    """Where messages stand: (start, start of the payload, end), up to the first that is cut off or fails its checksums."""
     position = 0
     while len(body) - position >= 16:
         total, headers, checksum = _PRELUDE.unpack_from(body, position)
@@ -56,10 +56,23 @@ def messages(body: bytes) -> Iterator[EventMessage]:
             return
         if crc32(body[position : end - 4]) != struct.unpack_from(">I", body, end - 4)[0]:
             return
-        start = position + 12 + headers
+        yield position, position + 12 + headers, end
+        position = end
+
+
+def messages(body: bytes) -> Iterator[EventMessage]:
+    """Read messages up to the end, or to the first that is damaged."""
+    for start, payload, end in frames(body):
         try:
-            found = dict(_headers(body[position + 12 : start]))
+            found = dict(_headers(body[start + 12 : payload]))
         except (IndexError, struct.error, UnicodeDecodeError):
             return
-        yield EventMessage(found, body[start : end - 4])
-        position = end
+        yield EventMessage(found, body[payload : end - 4])
+
+
+def with_payload(message: bytes, payload: bytes) -> bytes:
+    """The same message with another payload, its lengths and checksums made anew."""
+    (headers,) = struct.unpack_from(">I", message, 4)
+    lengths = struct.pack(">II", 16 + headers + len(payload), headers)
+    data = lengths + struct.pack(">I", crc32(lengths)) + message[12 : 12 + headers] + payload
+    return data + struct.pack(">I", crc32(data))

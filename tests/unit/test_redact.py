@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import json
+from collections.abc import Callable
 
 import pytest
 
 from pytest_llmlog import redact
-from pytest_llmlog.redact import MASK, PLACEHOLDER_KEY, Redactor, clean_url, holds_key_shape
+from pytest_llmlog.redact import PLACEHOLDER_KEY, Redactor, clean_url
+from pytest_llmlog.shapes import MASK, holds_key_shape
 
 A = "Ab3" * 40  # any letters and digits
 KEYS = {
@@ -33,8 +36,25 @@ KEYS = {
     "groq": "gsk_" + A[:52],
     "xai": "xai-" + A[:80],
     "jwt": f"eyJ{A[:30]}.eyJ{A[:50]}.{A[:43]}",
+    "google-oauth": "ya29." + A[:60],
+    "google-client": "GOCSPX-" + A[:28],
+    "google-express": "AQ.Ab8" + A[:44],
+    "aws-session": "IQoJb3JpZ2lu" + A[:90] + "/+=",
+    "aws-bedrock": "ABSK" + A[:100] + "=",
+    "azure": A[:52] + "JQQJ99" + A[:26],
+    "entra": "abc8Q~" + A[:34],
+    "gitlab": "glpat-" + A[:20],
+    "slack-cookie": "xoxd-" + A[:40],
+    "slack-level": "xapp-1-" + A[:30],
+    "hugging-face-organisation": "api_org_" + A[:34],
+    "perplexity": "pplx-" + A[:48],
+    "cerebras": "csk-" + A[:48],
+    "nvidia": "nvapi-" + A[:64],
+    "replicate": "r8_" + A[:37],
+    "databricks": "dapi" + "0123456789abcdef" * 2,
     "private-key": f"-----BEGIN RSA PRIVATE KEY-----\n{A}\n{A}\n-----END RSA PRIVATE KEY-----",
     "private-key-bare": f"-----BEGIN PRIVATE KEY-----\n{A}\n-----END PRIVATE KEY-----",
+    "private-key-cut-off": f"-----BEGIN OPENSSH PRIVATE KEY-----\n{A}\n{A}",
 }
 by_name = pytest.mark.parametrize("key", list(KEYS.values()), ids=list(KEYS))
 
@@ -108,6 +128,52 @@ def test_prose_is_untouched(text: str) -> None:
     assert holds_key_shape(text) is None
 
 
+@pytest.mark.parametrize(
+    ("text", "clean"),
+    [
+        (f"Authorization: Bearer {A[:24]}", f"Authorization: Bearer {MASK}"),
+        (f"curl -H 'authorization: bearer {A[:24]}='", f"curl -H 'authorization: bearer {MASK}'"),
+        ("authorization: Basic dXNlcjpwYXNzd29yZA==", f"authorization: Basic {MASK}"),
+        (f'{{"SecretAccessKey": "{A[:40]}", "a": 1}}', f'{{"SecretAccessKey": "{MASK}", "a": 1}}'),
+        (f"AWS_SECRET_ACCESS_KEY={A[:38]}/+", f"AWS_SECRET_ACCESS_KEY={MASK}"),
+        (f"aws_secret_access_key = {A[:40]}\n", f"aws_secret_access_key = {MASK}\n"),
+        (f'{{\\"secretAccessKey\\":\\"{A[:40]}\\"}}', f'{{\\"secretAccessKey\\":\\"{MASK}\\"}}'),
+        (f"AWS4-HMAC-SHA256 Credential=x, Signature={'0a' * 32}", f"AWS4-HMAC-SHA256 Credential=x, Signature={MASK}"),
+        (f"api-key: {'0a' * 16}", f"api-key: {MASK}"),
+        (f"AccountName=a;AccountKey={A[:86]}==;x=1", f"AccountName=a;AccountKey={MASK};x=1"),
+        (f"https://hooks.slack.com/services/T01AB/B02CD/{A[:24]}", f"https://hooks.slack.com/services/{MASK}"),
+        ("postgres://me:s3cret-pw@db:5/x", f"postgres://{MASK}@db:5/x"),
+    ],
+)
+def test_a_credential_beside_its_name_is_masked(text: str, clean: str) -> None:
+    assert plain().text(text) == (clean, 1)
+    assert plain().text(clean) == (clean, 0)
+
+
+@pytest.mark.parametrize("before", ["", "!", "!!", "!!!", "Content-Disposition: form-data\r\n\r\n"])
+@pytest.mark.parametrize("spelling", [base64.b64encode, base64.urlsafe_b64encode])
+@pytest.mark.parametrize("around", ["{}", "data:text/plain;base64,{}", '"{}"', "https://h/v1/files/{}"])
+def test_a_key_inside_of_base64_is_masked(before: str, spelling: Callable[[bytes], bytes], around: str) -> None:
+    redactor = Redactor({"MY_API_KEY": "v4lue-of-it"})
+    for secret in (KEYS["openai"], "the v4lue-of-it is here"):
+        hidden = spelling(f"{before}{secret} and more ÿ".encode()).decode()
+        clean, count = redactor.text(around.format(hidden))
+        assert count == 1
+        assert hidden.rstrip("=") not in clean
+        assert MASK in clean
+
+
+def test_a_file_in_base64_that_holds_a_key_between_other_bytes_is_masked() -> None:
+    data = bytes(range(256)) * 20
+    hidden = base64.b64encode(data + KEYS["openai"].encode() + data).decode()
+    assert plain().text(f"x {hidden} y") == (f"x {MASK} y", 1)
+
+
+def test_base64_without_a_key_stays() -> None:
+    text = base64.b64encode(bytes(range(256)) * 40).decode() + " " + base64.b64encode(b"Forget the password, please.").decode()
+    assert plain().text(text) == (text, 0)
+
+
 def test_a_key_directly_behind_another_is_masked() -> None:
     assert plain().text(KEYS["aws"] + KEYS["openai"])[0] == MASK * 2
 
@@ -136,6 +202,8 @@ def test_what_is_no_text_stays_byte_for_byte(data: bytes) -> None:
         "GCP_CREDENTIALS",
         "X_CREDENTIAL",
         "AWS_SECRET_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_ACCESS_KEY_ID",
     ],
 )
 def test_credentials_of_the_environment_are_masked(name: str) -> None:
@@ -148,6 +216,8 @@ def test_credentials_of_the_environment_are_masked(name: str) -> None:
         ("PATH", "v4lue-of-it"),
         ("TOKENIZERS_PARALLELISM", "v4lue-of-it"),
         ("SECRETARY", "v4lue-of-it"),
+        ("SORT_KEY", "created_at"),
+        ("GOOGLE_APPLICATION_CREDENTIALS", "/home/me/key-1.json"),
         ("API_KEY", "short-1"),
         ("API_KEY", "password"),
         ("API_KEY", PLACEHOLDER_KEY),
@@ -157,6 +227,11 @@ def test_credentials_of_the_environment_are_masked(name: str) -> None:
 def test_other_variables_are_left_alone(name: str, value: str) -> None:
     text = f"before {value} after"
     assert Redactor({name: value}).text(text) == (text, 0)
+
+
+def test_a_key_by_another_name_and_a_password_in_an_address_are_credentials_too() -> None:
+    redactor = Redactor({"AZURE_OPENAI_KEY": "0123456789abcdef", "DATABASE_URL": "postgres://me:s3cret%2Fpw@db:5/x"})
+    assert redactor.text("0123456789abcdef s3cret/pw s3cret%2Fpw") == (f"{MASK} {MASK} {MASK}", 3)
 
 
 def test_a_credential_that_begins_like_another_is_masked_whole() -> None:
@@ -187,6 +262,11 @@ def test_a_credential_is_masked_as_json_writes_it(secret: str, ascii: bool) -> N
         ({"x-goog-api-key": "v4lue-of-it"}, "https://h/"),
         ({"proxy-authorization": "Basic v4lue-of-it"}, "https://h/"),
         ({"cookie": "v4lue-of-it"}, "https://h/"),
+        ({"cookie": "a=b; session=v4lue-of-it; c=d"}, "https://h/"),
+        ({"authorization": "Basic " + base64.b64encode(b"me:v4lue-of-it").decode()}, "https://h/"),
+        ({"authorization": "AWS4-HMAC-SHA256 Credential=A/b, SignedHeaders=host, Signature=v4lue-of-it"}, "https://h/"),
+        ({"x-amz-security-token": "v4lue-of-it"}, "https://h/"),
+        ({}, "https://user:v4lue%2Dof-it@h/"),
         ({}, "https://h/?key=v4lue-of-it"),
         ({}, "https://h/?a=1&Access_Token=v4lue-of-it"),
         ({}, "https://user:v4lue-of-it@h/"),

@@ -1,0 +1,215 @@
+"""Responses without credentials, those included that a stream brings in parts: cut by a chunk's end, or over the texts of events."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from bisect import bisect_left
+from collections.abc import Iterable
+from contextlib import suppress
+from itertools import accumulate, pairwise
+from typing import Any
+
+from rapidfuzz.distance import Postfix, Prefix
+
+from pytest_llmlog.providers import eventstream
+from pytest_llmlog.redact import Redactor
+from pytest_llmlog.traffic import UNPARSED, Response, parse_events, parse_json
+
+_EVENT_END = re.compile(rb"\r\n\r\n|\n\n|\r\r")
+_LINE_END = re.compile(rb"\n")
+
+_NUMBERS = ("index", "output_index", "content_index", "item_id")
+"""Fields of an event that say which of several texts it goes on with."""
+
+
+class _Event:
+    """One event of a stream, as it came, with the JSON inside of it."""
+
+    def __init__(self, seconds: float, data: bytes) -> None:
+        self.seconds, self.data = seconds, data
+        self.value = self._read()
+
+    def _read(self) -> Any:
+        return parse_json(self.data)
+
+    def redact(self, redactor: Redactor) -> int:
+        """Clean the event's own text; return how many credentials there were."""
+        self.data, count = redactor.bytes(self.data)
+        return count
+
+    def write(self) -> None:
+        """Write the value, which has changed, into the event."""
+        self.data = _compact(self.value) + (b"\n" if self.data.endswith(b"\n") else b"")
+
+
+class _ServerSent(_Event):
+    def _read(self) -> Any:
+        found = parse_events(self.data)
+        return found[0].json if found else UNPARSED
+
+    def write(self) -> None:
+        lines = [line for line in re.split(rb"\r\n|\n|\r", self.data) if line and line.partition(b":")[0] != b"data"]
+        self.data = b"\n".join([*lines, b"data: " + _compact(self.value)]) + b"\n\n"
+
+
+class _Message(_Event):
+    """A message of Amazon's binary stream. A model's own event stands in it as base64."""
+
+    @property
+    def _payload(self) -> bytes:
+        return self.data[next(eventstream.frames(self.data))[1] : -4]
+
+    def _read(self) -> Any:
+        value = parse_json(self._payload)
+        if not isinstance(value, dict) or not isinstance(value.get("bytes"), str):
+            return value
+        try:
+            return {**value, "bytes": parse_json(base64.b64decode(value["bytes"]))}
+        except ValueError:
+            return value
+
+    def redact(self, redactor: Redactor) -> int:
+        hidden = 0
+        if isinstance(self.value, dict) and isinstance(self.value.get("bytes"), (dict, list)):
+            inner, hidden = redactor.bytes(_compact(self.value["bytes"]))
+            if hidden:
+                self.value["bytes"] = parse_json(inner)
+                self.write()
+        payload, count = redactor.bytes(self._payload)
+        if count:
+            self.data = eventstream.with_payload(self.data, payload)
+        return hidden + count
+
+    def write(self) -> None:
+        value = self.value
+        if isinstance(value, dict) and isinstance(value.get("bytes"), (dict, list)):
+            value = {**value, "bytes": base64.b64encode(_compact(value["bytes"])).decode()}
+        self.data = eventstream.with_payload(self.data, _compact(value))
+
+
+def _compact(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+
+
+def _cuts(response: Response) -> tuple[type[_Event], list[int]] | None:
+    """How the events of a stream are read, and where they end; None when it is no stream of events."""
+    body = response.body
+    if eventstream.looks_like(body):
+        ends = [end for _, _, end in eventstream.frames(body)]
+        return (_Message, ends) if ends else None
+    if response.is_event_stream:
+        return _ServerSent, [match.end() for match in _EVENT_END.finditer(body)]
+    if response.is_json_lines or (len(response.pieces) > 1 and response.json is UNPARSED and body[:1] == b"{"):
+        return _Event, [match.end() for match in _LINE_END.finditer(body)]
+    return None
+
+
+def _events(response: Response, kind: type[_Event], cuts: list[int]) -> list[_Event]:
+    """Each event with the time at which its last byte was there; what is behind the last whole message is left out."""
+    ends = list(accumulate(len(piece) for _, piece in response.pieces))
+    whole = [0, *cuts] if kind is _Message or (cuts and cuts[-1] == len(response.body)) else [0, *cuts, len(response.body)]
+    return [
+        kind(response.pieces[bisect_left(ends, end)][0], response.body[start:end]) for start, end in pairwise(whole) if end > start
+    ]
+
+
+_Leaf = tuple[int, dict[str, Any], str]
+"""A text by the number of its event, and by the object and the name that hold it."""
+
+
+def _collect(number: int, value: Any, path: tuple[Any, ...], parts: dict[tuple[Any, ...], list[_Leaf]]) -> None:
+    """Put every text of an event's value to those at its place: its path, with the numbers that the event gives."""
+    if isinstance(value, dict):
+        path = (*path, *(value[name] for name in _NUMBERS if name in value and isinstance(value[name], (int, str))))
+        for name, entry in value.items():
+            if isinstance(entry, str):
+                parts.setdefault((*path, name), []).append((number, value, name))
+            elif isinstance(entry, (dict, list)):
+                _collect(number, entry, (*path, name), parts)
+    elif isinstance(value, list):
+        for place, entry in enumerate(value):
+            if isinstance(entry, (dict, list)):
+                _collect(number, entry, (*path, place), parts)
+
+
+def _parts(values: Iterable[Any]) -> list[list[_Leaf]]:
+    """The texts that the values of events bring in parts: those at one and the same place, where they differ."""
+    parts: dict[tuple[Any, ...], list[_Leaf]] = {}
+    for number, value in enumerate(values):
+        with suppress(RecursionError):
+            _collect(number, value, (), parts)
+    return [leaves for leaves in parts.values() if len({holder[name] for _, holder, name in leaves}) > 1]
+
+
+def _texts(leaves: list[_Leaf]) -> list[str]:
+    return [holder[name] for _, holder, name in leaves]
+
+
+def _spread(old: str, new: str, parts: list[str]) -> list[str]:
+    """Cut the new text up like the old one: what they begin and end with stays in its part, the rest goes into one."""
+    begin = Prefix.similarity(old, new)
+    same = Postfix.similarity(old[begin:], new[begin:])
+    end, middle = len(old) - same, new[begin : len(new) - same]
+    result, start = [], 0
+    for part in parts:
+        stop = start + len(part)
+        text = old[start : min(stop, begin)]
+        if stop > begin:
+            text, middle = text + middle, ""
+        result.append(text + old[max(start, end) : stop])
+        start = stop
+    result[-1] += middle
+    return result
+
+
+def _across(events: list[_Event], redactor: Redactor) -> int:
+    """Clean the texts that no single event holds; return how many credentials there were."""
+    total = 0
+    for leaves in _parts(event.value for event in events):
+        parts = _texts(leaves)
+        old = "".join(parts)
+        new, count = redactor.text(old)
+        total += count
+        if count:
+            for (number, holder, name), before, text in zip(leaves, parts, _spread(old, new, parts), strict=True):
+                if text != before:
+                    holder[name] = text
+                    events[number].write()
+    return total
+
+
+def _holds_across(response: Response, redactor: Redactor) -> bool:
+    """Whether the events together hold what none of them does; most streams do not, and are left as they are."""
+    if eventstream.looks_like(response.body):
+        cuts = _cuts(response)
+        values = [event.value for event in _events(response, *cuts)] if cuts else []
+    else:
+        values = list(response.chunks or ())  # parsed once, for the record's reader too
+    return any(redactor.text("".join(_texts(leaves)))[1] for leaves in _parts(values))
+
+
+def clean(response: Response, redactor: Redactor) -> tuple[Response, int]:
+    """A response without credentials, and how many there were.
+
+    A stream that holds none, in its chunks, across them, or in the texts that its events bring in parts, stays as it is. Of
+    another each event becomes a chunk of its own, at the time at which it was whole.
+
+    Raises:
+        Exception: what the user's own step raises.
+    """
+    body, count = redactor.bytes(response.body)
+    if not count and not _holds_across(response, redactor):
+        return response, 0
+    cuts = _cuts(response)
+    if cuts is None:
+        return _with(response, [(response.pieces[-1][0], body)]), count
+    events = _events(response, *cuts)
+    count = _across(events, redactor)  # first: the beginning of a key may look like one by itself
+    count += sum(event.redact(redactor) for event in events)
+    return _with(response, [(event.seconds, event.data) for event in events]), count
+
+
+def _with(response: Response, pieces: list[tuple[float, bytes]]) -> Response:
+    return Response(response.status, response.headers, pieces, response.ended)

@@ -1,0 +1,167 @@
+"""No credential leaves in the parts of a stream, and a stream without one stays as it is."""
+
+from __future__ import annotations
+
+import base64
+import json
+import struct
+from collections.abc import Callable
+from zlib import crc32
+
+import pytest
+
+from pytest_llmlog import scrub
+from pytest_llmlog.providers import eventstream
+from pytest_llmlog.redact import Redactor
+from pytest_llmlog.shapes import MASK
+from pytest_llmlog.traffic import Response
+
+KEY = "sk-proj-" + "Ab3" * 14
+CUTS = range(1, len(KEY))
+
+
+def redactor(own: Callable[[str], str] | None = None) -> Redactor:
+    return Redactor({"MY_API_KEY": "v4lue-of-it"}, own)
+
+
+def response(pieces: list[bytes], kind: str = "text/event-stream") -> Response:
+    return Response(200, {"content-type": kind}, [(0.1 * number, piece) for number, piece in enumerate(pieces, start=1)])
+
+
+def event(text: str, index: int = 0) -> bytes:
+    chunk = {"id": "c1", "model": "m", "choices": [{"index": index, "delta": {"content": text}, "finish_reason": None}]}
+    return b"data: " + json.dumps(chunk).encode() + b"\n\n"
+
+
+DONE = b"data: [DONE]\n\n"
+
+
+def said(found: Response, index: int = 0) -> str:
+    return "".join(
+        choice["delta"]["content"] for chunk in found.chunks or () for choice in chunk["choices"] if choice["index"] == index
+    )
+
+
+@pytest.mark.parametrize("cut", CUTS)
+def test_a_key_cut_by_the_end_of_a_chunk(cut: int) -> None:
+    whole = event(f"it is {KEY}, yes") + DONE
+    at = whole.index(b"sk-") + cut
+    clean, count = scrub.clean(response([whole[:at], whole[at:]]), redactor())
+    assert count == 1
+    assert said(clean) == f"it is {MASK}, yes"
+    assert clean.pieces[-1] == (0.2, DONE)
+
+
+@pytest.mark.parametrize("cut", CUTS)
+def test_a_key_over_the_texts_of_two_events(cut: int) -> None:
+    pieces = [event("Hello. "), event(f"It is {KEY[:cut]}"), event(f"{KEY[cut:]}, yes"), event(" Bye."), DONE]
+    clean, count = scrub.clean(response(pieces), redactor())
+    assert count == 1
+    assert said(clean) == f"Hello. It is {MASK}, yes Bye."
+    assert b"Ab3Ab3" not in clean.body
+    assert clean.pieces[0] == (0.1, pieces[0])
+    assert [round(seconds, 1) for seconds, _ in clean.pieces] == [0.1, 0.2, 0.3, 0.4, 0.5]
+
+
+def test_a_key_over_many_events_of_one_letter_each() -> None:
+    pieces = [*(event(letter) for letter in f"a {KEY} b v4lue-of-it c"), DONE]
+    clean, count = scrub.clean(response(pieces), redactor())
+    assert count == 2
+    assert said(clean) == f"a {MASK} b {MASK} c"
+    assert len(clean.pieces) == len(pieces)
+
+
+def test_two_answers_at_once_are_not_mixed() -> None:
+    pieces = []
+    for number in range(0, len(KEY), 3):
+        pieces += [event(KEY[number : number + 3], 0), event("xyz", 1), event("- ", 1)]
+    clean, _ = scrub.clean(response(pieces), redactor())
+    assert said(clean, 0) == MASK
+    assert said(clean, 1) == "xyz- " * len(range(0, len(KEY), 3))
+
+
+@pytest.mark.parametrize("cut", [1, 5, 20])
+def test_anthropic_and_tool_arguments(cut: int) -> None:
+    def delta(text: str) -> bytes:
+        value = {"type": "content_block_delta", "index": 1, "delta": {"type": "input_json_delta", "partial_json": text}}
+        return b"event: content_block_delta\ndata: " + json.dumps(value).encode() + b"\n\n"
+
+    clean, count = scrub.clean(response([delta('{"key": "' + KEY[:cut]), delta(KEY[cut:] + '"}')]), redactor())
+    assert count == 1
+    assert "".join(chunk["delta"]["partial_json"] for chunk in clean.chunks or ()) == f'{{"key": "{MASK}"}}'
+    assert clean.body.startswith(b"event: content_block_delta\ndata: ")
+
+
+@pytest.mark.parametrize("cut", CUTS)
+def test_json_lines(cut: int) -> None:
+    lines = [json.dumps({"message": {"content": text}, "done": False}).encode() + b"\n" for text in (KEY[:cut], KEY[cut:] + "!")]
+    clean, count = scrub.clean(response(lines, "application/x-ndjson"), redactor())
+    assert count == 1
+    assert "".join(chunk["message"]["content"] for chunk in clean.chunks or ()) == f"{MASK}!"
+
+
+def message(payload: bytes) -> bytes:
+    head = b"\x0b:event-type\x07\x00\x05chunk"
+    lengths = struct.pack(">II", 16 + len(head) + len(payload), len(head))
+    data = lengths + struct.pack(">I", crc32(lengths)) + head + payload
+    return data + struct.pack(">I", crc32(data))
+
+
+def plain(text: str) -> bytes:
+    return message(json.dumps({"delta": {"text": text}}).encode())
+
+
+def inside(text: str) -> bytes:
+    value = json.dumps({"delta": {"text": text}}).encode()
+    return message(json.dumps({"bytes": base64.b64encode(value).decode()}).encode())
+
+
+def texts(body: bytes) -> str:
+    found = [json.loads(entry.payload) for entry in eventstream.messages(body)]
+    values = [json.loads(base64.b64decode(value["bytes"])) if "bytes" in value else value for value in found]
+    return "".join(value["delta"]["text"] for value in values)
+
+
+@pytest.mark.parametrize("form", [plain, inside])
+@pytest.mark.parametrize("cut", [0, 1, 7, 8, 30, len(KEY)])
+def test_amazons_binary_stream_keeps_its_checksums(form: Callable[[str], bytes], cut: int) -> None:
+    pieces = [form(f"it is {KEY[:cut]}"), form(f"{KEY[cut:]}, yes")]
+    assert b"".join(pieces) == b"".join(eventstream.with_payload(each, next(eventstream.messages(each)).payload) for each in pieces)
+    clean, count = scrub.clean(response(pieces, eventstream.CONTENT_TYPE), redactor())
+    assert count >= 1
+    assert len(list(eventstream.messages(clean.body))) == 2
+    assert texts(clean.body) == f"it is {MASK}, yes"
+
+
+def test_a_body_that_is_no_stream_and_came_in_two_chunks() -> None:
+    body = json.dumps({"content": f"it is {KEY}"}).encode()
+    clean, count = scrub.clean(response([body[:25], body[25:]], "application/json"), redactor())
+    assert count == 1
+    assert clean.json == {"content": f"it is {MASK}"}
+
+
+def test_the_users_own_step_sees_what_events_bring_in_parts() -> None:
+    clean, count = scrub.clean(
+        response([event("Mr. Smi"), event("th says "), event("hello")]), redactor(lambda text: text.replace("Smith", "N.N."))
+    )
+    assert count == 1
+    assert said(clean) == "Mr. N.N. says hello"
+    assert clean.pieces[2][1] == event("hello")
+
+
+@pytest.mark.parametrize(
+    ("pieces", "kind"),
+    [
+        ([event("Forget your "), event("password and token."), DONE], "text/event-stream"),
+        ([event("a")[:20], event("a")[20:]], "text/event-stream"),
+        ([b"\xff\x00", b"\x01"], "audio/mpeg"),
+        ([plain("a"), plain("b")[:-3]], eventstream.CONTENT_TYPE),
+        ([b"{", b"}"], "application/json"),
+        ([], "text/event-stream"),
+        ([b"data: " + b"[" * 100_000 + b"\n\n"], "text/event-stream"),
+    ],
+)
+def test_what_holds_no_credential_stays(pieces: list[bytes], kind: str) -> None:
+    before = response(pieces, kind)
+    clean, count = scrub.clean(before, redactor())
+    assert (clean.pieces, count) == (response(pieces, kind).pieces, 0)
