@@ -13,6 +13,7 @@ from typing import get_args
 from pytest_llmlog import git, intercept
 from pytest_llmlog.callcontext import context, render
 from pytest_llmlog.calls import Calls
+from pytest_llmlog.content import Content
 from pytest_llmlog.intercept.scope import Recorder, Scope, captures
 from pytest_llmlog.log import Fsync, LogWriter
 from pytest_llmlog.redact import Redactor
@@ -28,6 +29,7 @@ def capture(
     wire: bool = False,
     fsync: Fsync = "never",
     redact: Callable[[str], str] | None = None,
+    content: Content = "full",
     keep: int = 1000,
 ) -> Iterator[Calls]:
     """Log every language model call made inside the block, as one JSON line each, appended to a file.
@@ -41,6 +43,7 @@ def capture(
         wire: keep the raw exchange in each line as well.
         fsync: which records are forced to the disk: ``never``, on ``failure``, ``always``.
         redact: a step of your own over every text before it is written; if it raises, that call is not written.
+        content: what the log holds of prompts and answers: ``full``, ``hash`` for hashes that still compare, ``none``.
         keep: how many interactions the yielded sequence holds on to, the newest; its sums are theirs. The log has all.
 
     Yields:
@@ -52,6 +55,8 @@ def capture(
     """
     if fsync not in get_args(Fsync):
         raise ValueError(f"fsync must be one of {', '.join(get_args(Fsync))}, not {fsync!r}")
+    if content not in get_args(Content):
+        raise ValueError(f"content must be one of {', '.join(get_args(Content))}, not {content!r}")
     if redact is not None and not callable(redact):
         raise TypeError(f"redact must be a function from text to text, not {type(redact).__name__}")
     if keep < 0:
@@ -65,6 +70,7 @@ def capture(
         lambda text: report("%s", text),
         redactor=Redactor(custom=redact),
         keep_wire=wire,
+        content=content,
         git_commit=git.commit(Path.cwd()),
     )
     scope = Scope(recorder, session_id=run_id if session_id is None else str(session_id), keep=keep)

@@ -12,6 +12,7 @@ MODES = ("auto", "replay", "record", "live", "off")
 UNPLAYED = ("fail", "warn", "ignore")
 ACCEPT = ("none", "new", "changed", "all")
 FSYNC = ("never", "failure", "always")
+CONTENT = ("full", "hash", "none")
 GIVEN = ("mode", "budget", "fail", "warn", "baseline", "runs", "accept")
 """Options that somebody relies on, and that would do nothing without ``--llmlog``."""
 
@@ -79,6 +80,7 @@ def add_options(parser: pytest.Parser) -> None:
     parser.addini("llmlog_templates", "Glob patterns of template files, relative to the root directory.", type="args", default=[])
     parser.addini("llmlog_unplayed", "Recorded calls a test no longer makes: fail, warn or ignore.", default="fail")
     parser.addini("llmlog_redact", "module:function, text to text: your own step before anything is written.", default="")
+    parser.addini("llmlog_content", "What the log holds of prompts and answers: full, hash or none.", default="full")
     parser.addini("llmlog_fsync", "Records forced to the disk: never, failure or always.", default="never")
     whole = "int" if pytest.version_tuple >= (8, 4) else None
     limit_help = "Longest line of the log in bytes; longer records are truncated."
@@ -111,6 +113,7 @@ class Options(NamedTuple):
     templates: tuple[str, ...]
     unplayed: str
     redact: str
+    content: str
     fsync: str
     line_limit: int
 
@@ -144,6 +147,7 @@ class Options(NamedTuple):
             templates=_texts(config, "llmlog_templates"),
             unplayed=_choice(config, "llmlog_unplayed", UNPLAYED),
             redact=_text(config, "llmlog_redact"),
+            content=_choice(config, "llmlog_content", CONTENT),
             fsync=_choice(config, "llmlog_fsync", FSYNC),
             line_limit=_number(config, "llmlog_line_limit", LINE_LIMIT_RANGE),
         )

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from pytest_llmlog.wire import Wire
 
@@ -229,3 +230,15 @@ class RunResult(Struct, frozen=True, kw_only=True):
     violations: tuple[Violation, ...] = ()
     warnings: tuple[str, ...] = ()
     faults: tuple[str, ...] = ()
+
+    def without_content(self) -> RunResult:
+        """The same run with figures and verdicts alone: nothing that quotes a prompt, an answer or a test's own output."""
+
+        def bare(test: TestResult) -> TestResult:
+            violations = tuple(replace(each, text="") for each in test.violations)
+            checks = tuple(replace(each, text="") for each in test.checks)
+            repeat = test.repeat and replace(test.repeat, failure="")
+            return replace(test, violations=violations, checks=checks, repeat=repeat, differences=(), warnings=())
+
+        violations = tuple(replace(each, text="") for each in self.violations)
+        return replace(self, tests=tuple(map(bare, self.tests)), violations=violations, warnings=(), faults=())

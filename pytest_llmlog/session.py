@@ -34,7 +34,7 @@ from pytest_llmlog.calls import Calls
 from pytest_llmlog.compare import Terms
 from pytest_llmlog.errors import ConfigError, LogError
 from pytest_llmlog.intercept.scope import Mode, Recorder, Scope, tests
-from pytest_llmlog.log import LogWriter, make_private_folder
+from pytest_llmlog.log import LogWriter, make_private_folder, write_private_file
 from pytest_llmlog.options import Options
 from pytest_llmlog.places import fixture_place, test_place
 from pytest_llmlog.record import Interaction, RunResult, TestResult, Violation
@@ -120,6 +120,7 @@ class Session:
                 hosts=options.hosts,
                 ignore_hosts=options.ignore_hosts,
                 keep_wire=options.wire,
+                content=options.content,  # type: ignore[arg-type]
                 line_limit=options.line_limit,
                 worker_id=worker.get("workerid"),
                 git_commit=git.commit(config.rootpath),
@@ -383,9 +384,10 @@ class Session:
         path = stored.summary_path(self._options.log, self._recorder.run_id)
         try:
             make_private_folder(path.parent)
-            path.write_bytes(msgspec.json.encode(self._result))
-            path.chmod(0o600)
-        except OSError as exc:
+            result = self._result if self._options.content == "full" else self._result.without_content()
+            text, _ = self._recorder.redactor.bytes(msgspec.json.encode(result))
+            write_private_file(path, text)
+        except Exception as exc:  # a full disk, or the user's own redaction step
             self._faults.append(f"the summary of the run could not be written: {exc}")
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from pytest_llmlog import budgets, checks, providers, redact, templates
 from pytest_llmlog.compare import parse_policy
 from pytest_llmlog.errors import ConfigError, LogError
-from pytest_llmlog.log import make_private_folder
+from pytest_llmlog.log import make_private_folder, write_private_file
 from pytest_llmlog.options import Options
 from pytest_llmlog.settings import Settings
 
@@ -27,7 +27,7 @@ def log_path(options: Options) -> Path:
         try:
             make_private_folder(options.log.parent)
             if not ignore.exists():
-                ignore.write_text("*\n", encoding="utf-8")
+                write_private_file(ignore, b"*\n")
         except OSError as exc:
             raise LogError(options.log, exc.strerror or str(exc)) from exc
     return options.log
