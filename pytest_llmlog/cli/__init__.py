@@ -11,6 +11,7 @@ from pytest_llmlog.cli.gate import diff, gate
 from pytest_llmlog.cli.import_ import import_
 from pytest_llmlog.cli.review import accept, reject, review
 from pytest_llmlog.cli.schema import schema
+from pytest_llmlog.cli.secrets import redact, scan
 from pytest_llmlog.cli.validate import validate
 
 
@@ -23,5 +24,5 @@ def main(context: click.Context) -> None:
         context.color = False
 
 
-for command in (accept, diff, gate, import_, reject, review, schema, validate):
+for command in (accept, diff, gate, import_, redact, reject, review, scan, schema, validate):
     main.add_command(command)

@@ -51,7 +51,7 @@ def _check_golden(name: str, text: bytes) -> Iterator[Finding | None]:
         yield None
 
 
-def _is_golden(name: str, file: BufferedReader) -> bool:
+def is_golden(name: str, file: BufferedReader) -> bool:
     """Tell a golden, whole or damaged, from a log by how it begins, a log's first line being a record, and by its name."""
     begin = file.peek(4096)[:4096].lstrip()
     if begin.startswith(log.RECORD_START):
@@ -61,7 +61,7 @@ def _is_golden(name: str, file: BufferedReader) -> bool:
 
 
 def _check_file(name: str, file: BufferedReader) -> Iterator[Finding | None]:
-    yield from _check_golden(name, file.read()) if _is_golden(name, file) else _check_log(name, file)
+    yield from _check_golden(name, file.read()) if is_golden(name, file) else _check_log(name, file)
 
 
 def _check(name: str) -> Iterator[Finding | None]:

@@ -1,0 +1,155 @@
+"""Old logs and goldens: where they hold what looks like a secret, and how they get rid of it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgspec
+from msgspec import Struct
+
+from pytest_llmlog import encode, golden, log, matching, scrub, validation, wire
+from pytest_llmlog.errors import GoldenError
+from pytest_llmlog.golden import Golden
+from pytest_llmlog.record import Interaction
+from pytest_llmlog.redact import Redactor
+
+
+class Found(Struct, frozen=True):
+    """Something that looks like a secret: its line and column, both from 1, and how it begins."""
+
+    line: int
+    column: int
+    shape: str
+
+
+IN_PARTS = "in parts of a stream"
+
+
+def clean_record(record: dict[str, Any], redactor: Redactor) -> tuple[dict[str, Any], int]:
+    """A record without credentials, its hashes made anew where they were made of one; and how many there were.
+
+    A stream in its wire is put together first: a key that it brings in parts has no shape in any of them.
+    """
+    result, count = dict(record), 0
+    if record.get("wire"):
+        exchange = wire.load(msgspec.convert(record["wire"], wire.Wire))
+        if exchange.response is not None:
+            exchange.response, count = scrub.clean(exchange.response, redactor)
+            if count:
+                result["wire"] = encode.plain(wire.dump(exchange))
+    text, more = redactor.bytes(encode.line(result))
+    if not count + more:
+        return record, 0
+    result = msgspec.json.decode(text)
+    if result.get("wire"):
+        result["request_hash"] = matching.key(wire.load(msgspec.convert(result["wire"], wire.Wire)).request)
+    if result.get("messages"):
+        result["prompt_hash"] = matching.digest_json(result["messages"])
+    result["redacted"] = result.get("redacted", 0) + count + more
+    return result, count + more
+
+
+def clean_golden(path: Path, redactor: Redactor) -> int:
+    """Take the credentials out of a golden or a pending recording, in place; return how many there were.
+
+    Raises:
+        GoldenError: it is damaged, or cannot be written; then it is as it was.
+    """
+    found = golden.parse(path, golden.read(path) or b"")
+    cleaned = [clean_record(encode.plain(each), redactor) for each in found.interactions]
+    (test_id, in_id), (reason, in_reason) = redactor.text(found.test_id), redactor.text(found.reason)
+    count = in_id + in_reason + sum(each for _, each in cleaned)
+    if count:
+        interactions = tuple(msgspec.convert(record, Interaction) for record, _ in cleaned)
+        golden.save(path, Golden(found.golden_version, test_id, found.in_teardown, reason, interactions))
+    return count
+
+
+def _clean_line(line: bytes, redactor: Redactor) -> tuple[bytes, int]:
+    """A line of a log; one that holds no valid record is cleaned as the text it is."""
+    try:
+        record = msgspec.json.decode(line)
+        if isinstance(record, dict) and validation.is_valid(record):
+            record, count = clean_record(record, redactor)
+            return (encode.line(record), count) if count else (line, 0)
+    except (ValueError, RecursionError):
+        pass  # torn, or with a wire that is none
+    return redactor.bytes(line)
+
+
+def _copy(source: BinaryIO, target: BinaryIO, redactor: Redactor) -> int:
+    count = 0
+    while line := source.readline(log.READ_LIMIT):
+        cleaned, found = _clean_line(line, redactor)
+        target.write(cleaned)
+        count += found
+    return count
+
+
+def clean_log(path: Path, redactor: Redactor) -> int:
+    """Take the credentials out of a log, in place; return how many there were.
+
+    Lines that a run writes meanwhile are kept: it goes on in the new file, and what the old one got until then is added.
+
+    Raises:
+        OSError: it cannot be read or written; then it is as it was.
+    """
+    temporary = None
+    try:
+        with path.open("rb") as source:
+            descriptor, temporary = tempfile.mkstemp(prefix=".redact-", dir=path.parent)
+            with os.fdopen(descriptor, "wb") as target:
+                count = _copy(source, target, redactor)
+                target.flush()
+                os.fsync(target.fileno())
+            if not count:
+                os.unlink(temporary)
+                return 0
+            os.chmod(temporary, path.stat().st_mode & 0o777)
+            os.replace(temporary, path)
+            temporary = None
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND), "wb") as target:
+                return count + _copy(source, target, redactor)
+    except BaseException:
+        if temporary is not None:
+            os.unlink(temporary)
+        raise
+
+
+def scan(path: Path, redactor: Redactor) -> Iterator[Found]:
+    """Find what looks like a secret in a text file, line by line.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        for number, line in enumerate(iter(lambda: file.readline(log.READ_LIMIT), b""), start=1):
+            text = line.decode("utf-8", "surrogateescape")
+            found = [Found(number, secret.start + 1, secret.shape) for secret in redactor.find(text)]
+            yield from found or _in_parts(line, number, redactor)
+    if path.name.endswith((".json", ".json.new")):
+        yield from _of_golden(path, redactor)
+
+
+def _in_parts(line: bytes, number: int, redactor: Redactor) -> Iterator[Found]:
+    if line.startswith(log.RECORD_START) and b'"wire":{' in line and _clean_line(line, redactor)[1]:
+        yield Found(number, 1, IN_PARTS)
+
+
+def _of_golden(path: Path, redactor: Redactor) -> Iterator[Found]:
+    """What only the streams of a golden show when they are put together."""
+    try:
+        found = golden.parse(path, golden.read(path) or b"")
+    except GoldenError:
+        return  # another JSON file, or a damaged one: its text was looked at
+    for number, interaction in enumerate(found.interactions):
+        response = wire.load(interaction.wire).response if interaction.wire else None
+        if response is None:
+            continue
+        shown = list(redactor.find(response.body.decode("utf-8", "replace")))
+        if not shown and scrub.clean(response, redactor)[1]:
+            yield Found(1, 1, f"{IN_PARTS}: $.interactions[{number}].wire.response")

@@ -1,0 +1,85 @@
+"""``llmlog scan`` and ``llmlog redact``: what looks like a secret in logs and goldens, and how it goes away."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import click
+
+from pytest_llmlog import cleaning
+from pytest_llmlog.cli.printing import printable
+from pytest_llmlog.cli.validate import is_golden
+from pytest_llmlog.errors import GoldenError
+from pytest_llmlog.pending import SKIPPED
+from pytest_llmlog.redact import Redactor
+
+SUFFIXES = (".json", ".json.new", ".jsonl", ".ndjson", ".log", ".yaml", ".yml", ".har")
+LOG_FOLDER = ".llmlog"
+
+
+def _files(root: Path) -> Iterator[Path]:
+    """The file itself, or the recordings and logs in a folder and below; links to other folders are not followed."""
+    if not root.is_dir():
+        yield root
+        return
+    for folder, folders, files in os.walk(root):
+        folders[:] = sorted(name for name in folders if name == LOG_FOLDER or (not name.startswith(".") and name not in SKIPPED))
+        ours = LOG_FOLDER in Path(folder).parts
+        yield from (Path(folder, name) for name in sorted(files) if ours or name.endswith(SUFFIXES))
+
+
+@click.command()
+@click.argument("paths", nargs=-1, type=click.Path())
+def scan(paths: tuple[str, ...]) -> None:
+    """List what looks like a secret in logs, goldens and cassettes: file, line, column and how it begins.
+
+    PATHS are files or folders; the working directory by default. The values of this environment's credentials count too. Exit
+    code 1 when there is something, 2 when a file cannot be read.
+
+    Example: llmlog scan tests .llmlog
+    """
+    count, unreadable = 0, False
+    for path in (path for root in paths or (".",) for path in _files(Path(root))):
+        try:
+            for found in cleaning.scan(path, Redactor()):
+                count += 1
+                click.echo(printable(f"{path}:{found.line}:{found.column}: {found.shape}"))
+        except OSError as exc:
+            unreadable = True
+            click.echo(printable(f"{path}: cannot be read: {exc.strerror}"), err=True)
+    click.echo(f"{count} found")
+    sys.exit(2 if unreadable else 1 if count else 0)
+
+
+def _clean(path: Path) -> int:
+    with path.open("rb") as file:
+        golden = is_golden(path.name, file)
+    return cleaning.clean_golden(path, Redactor()) if golden else cleaning.clean_log(path, Redactor())
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path())
+def redact(files: Sequence[str]) -> None:
+    """Take what looks like a secret out of logs and goldens, in place.
+
+    Key shapes and the values of this environment's credentials are replaced, hashes that were made of them are made anew, so that a
+    golden replays as before. A file is replaced whole or not at all. Exit code 2 when one cannot be read or written.
+
+    Example: llmlog redact .llmlog/llm_interactions.log tests/goldens/test_a/test_b.json
+    """
+    failed = False
+    for name in files:
+        try:
+            count = _clean(Path(name))
+        except GoldenError as exc:
+            click.echo(printable(str(exc)), err=True)
+        except OSError as exc:
+            click.echo(printable(f"{name}: cannot be read or written: {exc.strerror}"), err=True)
+        else:
+            click.echo(f"{printable(name)}: {count} replaced")
+            continue
+        failed = True
+    sys.exit(2 if failed else 0)
