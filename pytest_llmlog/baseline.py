@@ -19,12 +19,14 @@ class Baseline(Struct, frozen=True):
         explicit: whether it was asked for; the golden is what every test is compared with by itself.
         runs_of: the earlier runs of a test, oldest first, by its id and its golden's path; empty where there are none.
         passes_of: how many of how many earlier runs of a test passed, as far as their summaries tell.
+        faults: what could not be read of a log.
     """
 
     name: str
     explicit: bool
     runs_of: Callable[[str, Path | None], Sequence[Run]]
     passes_of: Callable[[str], tuple[int, int]] = lambda _: (0, 0)
+    faults: Sequence[str] = ()
 
 
 def of_goldens() -> Baseline:
@@ -58,7 +60,7 @@ def of_stored(found: Stored) -> Baseline:
     def runs_of(test_id: str, _: Path | None) -> Sequence[Run]:
         return found.tests.get(base_id(test_id), ())
 
-    return Baseline(found.name, True, runs_of, lambda test_id: found.passes.get(test_id, (0, 0)))
+    return Baseline(found.name, True, runs_of, lambda test_id: found.passes.get(test_id, (0, 0)), found.faults)
 
 
 def resolve(text: str, root: Path, log_path: Path, run_id: str | None = None) -> Baseline:

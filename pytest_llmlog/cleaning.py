@@ -127,10 +127,12 @@ def scan(path: Path, redactor: Redactor) -> Iterator[Found]:
         OSError: it cannot be read.
     """
     with path.open("rb") as file:
-        for number, line in enumerate(iter(lambda: file.readline(log.READ_LIMIT), b""), start=1):
+        number, column = 1, 1
+        while line := file.readline(log.READ_LIMIT):
             text = line.decode("utf-8", "surrogateescape")
-            found = [Found(number, secret.start + 1, secret.shape) for secret in redactor.find(text)]
+            found = [Found(number, secret.start + column, secret.shape) for secret in redactor.find(text)]
             yield from found or _in_parts(line, number, redactor)
+            number, column = (number + 1, 1) if line.endswith(b"\n") else (number, column + len(text))
     if path.name.endswith((".json", ".json.new")):
         yield from _of_golden(path, redactor)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from collections.abc import Iterator
@@ -17,8 +18,8 @@ Fsync = Literal["never", "failure", "always"]
 LINE_LIMIT = 256 * 1024
 """Longest line written, in bytes: what Loki accepts and most collectors can be set to."""
 
-READ_LIMIT = 64 * 1024 * 1024
-"""Longest line read, in bytes; more is skipped and named, so that memory stays flat."""
+READ_LIMIT = 32 * 1024 * 1024
+"""Longest line read, in bytes; more is skipped and named, so that memory stays flat. No longer line is written either."""
 
 RECORD_START = b'{"timestamp":'
 """How every line begins: where a record glued behind a torn line can be found again."""
@@ -140,29 +141,70 @@ class Line(msgspec.Struct, frozen=True):
     value: object = None
     fault: str | None = None
 
+    def told(self, path: object, fault: str | None = None) -> str:
+        """A fault for a person: the file, the line, what is wrong, and the byte where the line begins."""
+        return f"{path}:{self.number}: {fault or self.fault} (byte {self.offset})"
 
-def _read_lines(file: BinaryIO) -> Iterator[tuple[int, bytes, bool]]:
-    """Yield (offset, line, cut); of a line over the limit only the beginning is kept."""
-    offset = 0
-    while line := file.readline(READ_LIMIT):
-        start, cut = offset, False
-        offset += len(line)
-        while not line.endswith(b"\n") and (more := file.readline(READ_LIMIT)):
-            cut = cut or more not in (b"\n", b"\r\n")
-            offset += len(more)
-            if more.endswith(b"\n"):
-                break
-        yield start, line, cut
+
+def _read_lines(file: BinaryIO) -> Iterator[tuple[int, int, bytes, bool]]:
+    """Yield (number, offset, line, cut); of a line over the limit its beginning, and whatever begins like a record behind that."""
+    offset, number, before = 0, 0, b"\n"
+    while piece := file.readline(READ_LIMIT + 2):
+        if before.endswith(b"\n"):
+            number += 1
+            yield number, offset, piece, _is_cut(piece)
+        else:
+            before = before[1 - len(RECORD_START) :]
+            found = (before + piece).find(RECORD_START)
+            if found >= 0:
+                piece += file.readline(READ_LIMIT + 2) if _is_cut(piece) else b""
+                yield number, offset - len(before) + found, (before + piece)[found:], _is_cut(piece)
+        offset += len(piece)
+        before = piece
+
+
+def _is_cut(piece: bytes) -> bool:
+    return len(piece) > READ_LIMIT and not piece.endswith(b"\n")
 
 
 _decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
 
 
 def _parse(number: int, offset: int, text: bytes) -> Line:
     try:
-        return Line(number, offset, _decode(text))
+        value = _decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
-        return Line(number, offset, fault=f"not JSON: {exc}")
+        nothing = not text.strip(b"\0")
+        return Line(number, offset, fault=f"{len(text)} NUL bytes" if nothing else f"not JSON: {exc}")
+    name = None if _is_written_so(value, text) else repeated_key(text)
+    return Line(number, offset, value) if name is None else Line(number, offset, fault=f"key {name!r} is there twice")
+
+
+def _is_written_so(value: object, text: bytes) -> bool:
+    """Whether the text is what this package writes for the value; then it repeats no key, and need not be read again to know."""
+    try:
+        return _encode(value) == text
+    except (ValueError, RecursionError):
+        return False
+
+
+def repeated_key(text: bytes) -> str | None:
+    """The first key that an object of a JSON text has twice, of which readers take one or the other; None where there is none."""
+    found: list[str] = []
+
+    def look(pairs: list[tuple[str, object]]) -> None:
+        if len(names := dict(pairs)) != len(pairs):
+            left = [name for name, _ in pairs]
+            for name in names:
+                left.remove(name)
+            found.append(left[0])
+
+    try:
+        json.loads(text, object_pairs_hook=look, parse_int=str, parse_float=str)
+    except (ValueError, RecursionError):
+        return None
+    return found[0] if found else None
 
 
 def _salvage(number: int, offset: int, text: bytes) -> Iterator[Line]:
@@ -176,16 +218,14 @@ def _salvage(number: int, offset: int, text: bytes) -> Iterator[Line]:
 
 def read(file: BinaryIO) -> Iterator[Line]:
     """Read a log past its faults, line by line in flat memory; empty lines are passed over."""
-    for number, (offset, raw, cut) in enumerate(_read_lines(file), start=1):
-        text = raw.removeprefix(b"\xef\xbb\xbf").strip() if offset == 0 else raw.strip()
-        offset += raw.find(text)
+    for number, start, raw, cut in _read_lines(file):
+        text = raw.strip().removeprefix(b"\xef\xbb\xbf").strip()
+        offset = start + raw.find(text)
         if not text:
             continue
-        if cut:
-            yield Line(number, offset, fault=f"longer than {READ_LIMIT} bytes")
-            continue
-        parsed = _parse(number, offset, text)
-        if parsed.fault and text.find(RECORD_START, 1) > 0:
+        glued = text.find(RECORD_START, 1) > 0
+        parsed = Line(number, offset, fault=f"longer than {READ_LIMIT} bytes") if cut else _parse(number, offset, text)
+        if parsed.fault and glued:
             yield from _salvage(number, offset, text)
         else:
             yield parsed

@@ -17,7 +17,8 @@ GIVEN = ("mode", "budget", "fail", "warn", "baseline", "runs", "accept")
 """Options that somebody relies on, and that would do nothing without ``--llmlog``."""
 
 DEFAULT_LOG = Path(".llmlog") / "llm_interactions.log"
-LINE_LIMIT_RANGE = (4 * 1024, 1024 * 1024 * 1024)
+LINE_LIMIT_RANGE = (4 * 1024, 32 * 1024 * 1024)
+"""Bytes; no longer line would be read again."""
 
 
 def add_options(parser: pytest.Parser) -> None:

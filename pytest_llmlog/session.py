@@ -99,6 +99,7 @@ class Session:
             options.accept,
             startup.imported(options.scorer, "llmlog_scorer"),
         )
+        self._faults += [f"baseline: passed over {fault}" for fault in self._standards.baseline.faults]
         self._repeats = repeats.Repeats(self._made, self._standards)
 
     @classmethod

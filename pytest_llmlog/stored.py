@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -28,11 +28,13 @@ class Stored(Struct, frozen=True):
         name: where they are from, for a person.
         tests: the runs of each test, by the id that its repeats share.
         passes: how many of how many runs of a test passed, as far as summaries tell.
+        faults: what could not be read of the log, by line and byte.
     """
 
     name: str
     tests: Mapping[str, Sequence[Run]]
     passes: Mapping[str, tuple[int, int]] = {}
+    faults: Sequence[str] = ()
 
 
 def base_id(test_id: str) -> str:
@@ -56,7 +58,8 @@ def of_log(path: Path, *, run: str | None = None, before: str | None = None) -> 
         LogError: the log cannot be read.
     """
     runs: dict[str, dict[str, list[Interaction]]] = {}
-    for call in interactions(path):
+    faults: list[str] = []
+    for call in interactions(path, fault=faults.append):
         wanted = run in (None, "last") or call.run_id.startswith(run or "")
         if call.test_id is None or call.run_id == before or not wanted:
             continue
@@ -69,11 +72,11 @@ def of_log(path: Path, *, run: str | None = None, before: str | None = None) -> 
     for made in runs.values():
         for test_id, calls in made.items():
             tests.setdefault(base_id(test_id), []).append(calls)
-    return Stored(f"run {next(iter(runs))[:8]}" if run is not None else str(path), tests, _passes(path, runs))
+    return Stored(f"run {next(iter(runs))[:8]}" if run is not None else str(path), tests, _passes(path, runs), faults)
 
 
-def interactions(path: Path, offset: int = 0) -> Iterator[Interaction]:
-    """The valid records of a log from a byte on, without their wire; what cannot be read is passed over.
+def interactions(path: Path, offset: int = 0, fault: Callable[[str], object] = len) -> Iterator[Interaction]:
+    """The valid records of a log from a byte on; what cannot be read is passed over, and ``fault`` told where that is and why.
 
     Raises:
         LogError: the log cannot be opened.
@@ -85,11 +88,13 @@ def interactions(path: Path, offset: int = 0) -> Iterator[Interaction]:
     with file:
         file.seek(offset)
         for line in log.read(file):
-            if line.fault is None:
-                try:
+            try:
+                if line.fault is None:
                     yield msgspec.convert(line.value, Interaction)
-                except msgspec.ValidationError:
-                    continue
+                else:
+                    fault(line.told(path))
+            except msgspec.ValidationError as exc:
+                fault(line.told(path, str(exc)))
 
 
 def summary_path(log_path: Path, run_id: str) -> Path:

@@ -39,7 +39,10 @@ def _policy(text: str) -> Policy:
 
 
 def _found(text: str, log: str, before: str | None = None) -> Stored:
-    return stored.resolve(text, Path.cwd(), Path(log).absolute(), before)
+    found = stored.resolve(text, Path.cwd(), Path(log).absolute(), before)
+    for fault in found.faults:
+        click.echo(printable(f"passed over: {fault}"), err=True)
+    return found
 
 
 def _tell(lines: Iterable[str], indent: str = "") -> None:

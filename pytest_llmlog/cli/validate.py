@@ -25,8 +25,9 @@ class Finding(Struct, frozen=True):
     reason: str
 
     def text(self) -> str:
-        place = f"{self.file}:{self.line}" if self.line is not None else self.file
-        return f"{place}: {self.path}: {self.reason}"
+        if self.line is None:
+            return f"{self.file}: {self.path}: {self.reason}"
+        return f"{self.file}:{self.line}: {self.path}: {self.reason} (byte {self.offset})"
 
 
 def _check_log(name: str, file: BinaryIO) -> Iterator[Finding | None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -78,7 +79,9 @@ def test_an_invalid_file_gives_one_fault_and_exit_code_1(path: Path) -> None:
 def test_a_fault_names_file_line_path_and_reason(name: str, fault: str) -> None:
     path = FIXTURES / "invalid" / name
 
-    assert validate(path).stdout.splitlines()[0] == f"{path}{fault}"
+    second = path.read_bytes().index(b"\n") + 1
+    at = f" (byte {second})" if path.suffix == ".log" else ""
+    assert validate(path).stdout.splitlines()[0] == f"{path}{fault}{at}"
 
 
 @pytest.mark.parametrize("name", ["log-torn-line.log", "log-not-utf8.log", "log-nul-bytes.log", "log-number-nan.log"])
@@ -87,7 +90,8 @@ def test_a_line_that_is_no_json_is_named_and_the_lines_after_it_are_read(name: s
 
     fault, counts = validate(path).stdout.splitlines()
 
-    assert fault.startswith(f"{path}:2: $: not JSON: ")
+    second = path.read_bytes().index(b"\n") + 1
+    assert re.fullmatch(rf"{re.escape(str(path))}:2: \$: (not JSON: .*|\d+ NUL bytes) \(byte {second}\)", fault)
     assert counts == ("3 valid, 1 faults" if "torn" in name else "2 valid, 1 faults")
 
 
@@ -238,7 +242,7 @@ def test_json_of_valid_files_is_the_counts_alone(tmp_path: Path) -> None:
         (GOOD.read_bytes(), 0, "2 valid, 0 faults\n"),
         (b"", 0, "0 valid, 0 faults\n"),
         (b"\xef\xbb\xbf\n" + GOOD.read_bytes(), 0, "2 valid, 0 faults\n"),
-        (GOOD.read_bytes() + b"[]\n", 1, "<stdin>:3: $: [] is not of type 'object'\n2 valid, 1 faults\n"),
+        (GOOD.read_bytes() + b"[]\n", 1, "<stdin>:3: $: [] is not of type 'object' (byte 2359)\n2 valid, 1 faults\n"),
     ],
 )
 def test_a_dash_is_the_standard_input(stdin: bytes, code: int, output: str) -> None:

@@ -395,7 +395,7 @@ def test_a_fault_is_numbered_and_the_rest_is_read(torn: bytes, number: int) -> N
     assert [line.number for line in lines] == [1, 2, 3, 4]
     assert [line.number for line in lines if line.fault] == [number]
     assert lines[number - 1].offset == len(b"".join(whole[: number - 1]))
-    assert (lines[number - 1].fault or "").startswith("not JSON: ")
+    assert (lines[number - 1].fault or "").startswith(("not JSON: ", "4096 NUL bytes"))
     assert [line.value["number"] for line in lines if not line.fault] == [1, 2, 3]  # type: ignore[index]
 
 
@@ -441,6 +441,36 @@ def test_text_that_looks_like_a_record_is_left_in_its_record() -> None:
     assert line.value == record
 
 
+@pytest.mark.parametrize("length", [1, 4096])
+def test_nul_bytes_where_a_crash_lost_a_line_are_counted(length: int) -> None:
+    data = entry(1) + b"\x00" * length + b"\n" + entry(2)
+
+    assert [line.fault for line in read(data)] == [None, f"{length} NUL bytes", None]
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        (b'{"timestamp":"t","number":1,"number":2}', "number"),
+        (b'{"timestamp":"t","deep":[{"a":1,"b":2,"a":1}]}', "a"),
+        (b'{ "timestamp" : "t", "timestamp" : "u" }', "timestamp"),
+        (b'{"timestamp":"t","\\u0061":1,"a":1}', "a"),
+    ],
+)
+def test_a_key_that_is_there_twice_is_a_fault(text: bytes, name: str) -> None:
+    lines = read(entry(1) + text + b"\n" + entry(2))
+
+    assert [line.fault for line in lines] == [None, f"key {name!r} is there twice", None]
+    assert lines[1].offset == len(entry(1))
+
+
+@pytest.mark.parametrize(
+    "text", [b'{ "timestamp": "t", "n": 1.50, "a": {"n": 1}, "b": {"n": 1} }', b'{"timestamp":"\\u00e9","e":1e2}']
+)
+def test_another_writers_spacing_and_spelling_are_no_fault(text: bytes) -> None:
+    assert [line.fault for line in read(text)] == [None]
+
+
 def test_a_byte_order_mark_does_not_hide_the_first_line() -> None:
     data = b"\xef\xbb\xbf" + entry(1) + entry(2)
 
@@ -482,6 +512,19 @@ def test_a_line_over_the_limit_is_skipped_and_named(monkeypatch: pytest.MonkeyPa
     assert "200 bytes" in (lines[1].fault or "")
     if end:
         assert lines[2].offset == len(entry(1) + long)
+
+
+@pytest.mark.parametrize("length", range(150, 420, 7))
+def test_a_record_behind_a_line_over_the_limit_is_found_again(monkeypatch: pytest.MonkeyPatch, length: int) -> None:
+    monkeypatch.setattr(log, "READ_LIMIT", 100)
+    data = entry(1) + b"\x00" * length + entry(2) + entry(3)
+
+    assert [number for number in numbers(data) if number is not None] == [1, 2, 3]
+    assert [line.offset for line in read(data) if line.fault is None] == [
+        0,
+        len(entry(1)) + length,
+        len(entry(1)) + length + len(entry(2)),
+    ]
 
 
 @pytest.mark.parametrize("end", [b"\n", b""])
