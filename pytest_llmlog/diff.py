@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from itertools import zip_longest
+from collections.abc import Iterator
+from itertools import islice, takewhile, zip_longest
 from typing import Any
 
 
@@ -12,9 +13,17 @@ def _short(value: Any) -> str:
     return text if len(text) <= 120 else f"{text[:117]}..."
 
 
+LONGEST = 1000
+"""Lines compared behind what two texts begin with: comparing takes the square of them, and nobody reads so far."""
+
+
 def lines(old: str, new: str) -> list[str]:
     """A unified diff of two texts, without the file header; ``-`` is recorded, ``+`` is now."""
-    return list(difflib.unified_diff(old.splitlines(), new.splitlines(), lineterm="", n=2))[2:]
+    before, now = old.splitlines(), new.splitlines()
+    if max(len(before), len(now)) > LONGEST:
+        same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(before, now, strict=False)))
+        before, now = before[max(0, same - 2) :][:LONGEST], now[max(0, same - 2) :][:LONGEST]
+    return list(difflib.unified_diff(before, now, lineterm="", n=2))[2:]
 
 
 def _change(place: str, old: Any, new: Any) -> list[str]:
@@ -36,8 +45,38 @@ def _place(path: str) -> str:
     return path.removeprefix("root").replace("['", ".").replace("']", "").lstrip(".") or "$"
 
 
+LARGE, LARGE_SHOWN = 10_000, 30
+"""From so many values on, only the first places that differ are looked for: all would take seconds, in a stranger's file minutes."""
+
+
+def _is_large(value: Any) -> bool:
+    """Whether a JSON value holds more than ``LARGE`` others; it is not looked at further than that."""
+    waiting, count = [value], 0
+    while waiting and count <= LARGE:
+        found = waiting.pop()
+        count += 1
+        waiting += found.values() if isinstance(found, dict) else found[: LARGE + 1] if isinstance(found, list) else ()
+    return count > LARGE
+
+
+def _first(old: Any, new: Any, place: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """The places where two JSON values differ, in order, one after the other as they are asked for."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for name in old | new:
+            yield from _first(old.get(name), new.get(name), f"{place}.{name}".lstrip("."))
+    elif isinstance(old, list) and isinstance(new, list):
+        for index, (first, second) in enumerate(zip_longest(old, new)):
+            yield from _first(first, second, f"{place}[{index}]")
+    elif old != new:
+        yield place, old, new
+
+
 def fields(old: Any, new: Any) -> list[str]:
     """Name each place where two JSON values differ, with both values; empty when they are equal."""
+    if _is_large(old) or _is_large(new):
+        return [
+            line for place, first, second in islice(_first(old, new), LARGE_SHOWN) for line in _change(place or "$", first, second)
+        ]
     from deepdiff import DeepDiff
 
     tree = DeepDiff(old, new, view="tree", verbose_level=2, threshold_to_diff_deeper=0)

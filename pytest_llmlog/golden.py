@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
+from functools import lru_cache
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
-from pytest_llmlog import encode, matching, validation
+from pytest_llmlog import encode, files, matching, validation
 from pytest_llmlog.errors import GoldenError
 from pytest_llmlog.record import Interaction
 from pytest_llmlog.shapes import holds_key_shape
@@ -71,14 +72,29 @@ def read(path: Path) -> bytes | None:
     """A golden's text; None when there is no such file.
 
     Raises:
-        GoldenError: it cannot be read.
+        GoldenError: it cannot be read, is too large, or is a link to a file in another folder.
     """
     try:
-        return path.read_bytes()
+        if path.is_symlink():
+            check_inside(path, path.parent)
+        return files.read_whole(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as exc:
-        raise GoldenError(path, "$", f"cannot be read: {exc.strerror}", "mend the file's permissions") from exc
+        raise GoldenError(path, "$", f"cannot be read: {exc.strerror}", "mend the file or its permissions") from exc
+
+
+def check_inside(path: Path, root: Path) -> None:
+    """Refuse a path that symbolic links lead out of a folder: a stranger's checkout may hold any link.
+
+    Raises:
+        GoldenError: they do.
+    """
+    real = Path(os.path.realpath(path))
+    if not real.is_relative_to(os.path.realpath(root)):
+        raise GoldenError(
+            path, "$", f"a symbolic link leads out of {root}", "put the file itself there, or name its folder with --llmlog-golden-dir"
+        )  # fmt: skip
 
 
 def interactions(path: Path, text: bytes) -> tuple[Interaction, ...]:
@@ -106,37 +122,41 @@ def save(path: Path, golden: Golden) -> None:
     """Write a golden in place of an older one, whole or not at all.
 
     Raises:
-        GoldenError: something shaped like a credential is left in it, or it cannot be written.
+        GoldenError: something shaped like a credential is left in it, it cannot be written, or another test's golden would be the
+            same file where upper and lower case are not told apart.
     """
     text = encode.golden_bytes({"interactions": [], **encode.plain(golden)} if not golden.interactions else golden)
     if shape := holds_key_shape(text.decode()):
         raise GoldenError(path, "$", f"not saved: it holds what looks like a credential ({shape}…)", "mask it with llmlog_redact")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, text)
+        _check_name(path)
+        files.replace_file(path, text)
     except OSError as exc:
-        raise GoldenError(path, "$", f"cannot be written: {exc.strerror}", "make the folder writable") from exc
+        raise GoldenError(path, "$", f"cannot be written: {exc.strerror}", "make the folder writable, or make room") from exc
 
 
-def _replace(path: Path, text: bytes) -> None:
-    descriptor, temporary = tempfile.mkstemp(prefix=".golden-", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, _default_mode())
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+@lru_cache(maxsize=256)
+def _known_names(folder: Path) -> dict[str, str]:
+    """The files of a folder by their names in lower case; read once, since thousands of goldens may be saved there."""
+    return {name.casefold(): name for name in os.listdir(folder)}
 
 
-def _default_mode() -> int:
-    """A golden is committed and read by a team: the mode any new file of this process would have."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask
+def _check_name(path: Path) -> None:
+    """Test names that differ only in case would share one file on Windows and macOS."""
+    other = _known_names(path.parent).setdefault(path.name.casefold(), path.name)
+    if other != path.name and os.path.lexists(path.with_name(other)):
+        reason = f"not saved: {other} is there, and some file systems do not tell the two apart"
+        raise GoldenError(path, "$", reason, "rename one of the tests, or remove the file if its test is gone")
+
+
+OF_THE_RUN = ("worker_id", "git_commit", "trace_id", "span_id")
+"""What belongs to a run and would only make a golden's diff longer."""
+
+
+def of_no_run(interaction: Interaction) -> Interaction:
+    """An interaction as a golden keeps it."""
+    return replace(interaction, **dict.fromkeys(OF_THE_RUN))
 
 
 def pending_path(path: Path) -> Path:

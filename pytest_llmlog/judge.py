@@ -26,9 +26,6 @@ from pytest_llmlog.settings import Settings
 from pytest_llmlog.significance import fisher, wilson
 from pytest_llmlog.stored import base_id
 
-OF_THE_RUN = ("worker_id", "git_commit", "trace_id", "span_id")
-"""What belongs to a run and would only make a golden's diff longer."""
-
 ANY = Settings()
 """How a fixture, which no marker can be put on, is judged."""
 
@@ -191,6 +188,7 @@ def finish(scope: Scope, *, passed: bool, standards: Standards, settings: Settin
         _check_limits(scope, settings, standards)
     passed = passed and not scope.violations
     saved: Saved = None
+    lost = False
     try:
         if passed:
             _check_regressions(scope, settings, standards, teardown=True)
@@ -199,6 +197,9 @@ def finish(scope: Scope, *, passed: bool, standards: Standards, settings: Settin
         saved = _save(scope, standards.accept, passed=passed)
     except GoldenError as exc:
         _note_golden(scope, exc)
+        lost = True
+    if scope.journal is not None:
+        scope.journal.close(keep=lost)
     result = replace(_sums(scope), golden=saved, golden_path=scope.golden_name or None)
     return replace(
         result, passed=passed, checks=tuple(scope.checks), differences=tuple(differences), warnings=tuple(scope.warnings),
@@ -215,7 +216,7 @@ def _save(scope: Scope, accept: str, *, passed: bool) -> Saved:
         return None
     if not scope.recorded and not (known and passed):
         return None
-    calls = tuple(map(_of_no_run, scope.recorded))
+    calls = tuple(map(golden.of_no_run, scope.recorded))
     made = golden.Golden(golden.GOLDEN_VERSION, scope.test_id or "", scope.in_teardown, interactions=calls)
     accepted = accept in ("", "all", "changed" if known else "new")
     if not passed or not accepted:
@@ -224,10 +225,6 @@ def _save(scope: Scope, accept: str, *, passed: bool) -> Saved:
     golden.save(path, made)
     golden.pending_path(path).unlink(missing_ok=True)
     return "updated" if known else "created"
-
-
-def _of_no_run(interaction: Interaction) -> Interaction:
-    return replace(interaction, **dict.fromkeys(OF_THE_RUN))
 
 
 def _sums(scope: Scope) -> TestResult:

@@ -12,6 +12,7 @@ from typing import BinaryIO, Literal
 import msgspec
 
 from pytest_llmlog.errors import LogError
+from pytest_llmlog.files import make_private_folder, open_private_file
 
 Fsync = Literal["never", "failure", "always"]
 
@@ -23,32 +24,6 @@ READ_LIMIT = 32 * 1024 * 1024
 
 RECORD_START = b'{"timestamp":'
 """How every line begins: where a record glued behind a torn line can be found again."""
-
-
-def make_private_folder(folder: Path) -> None:
-    """Create a folder that only its owner can enter, whatever the umask; one that is there is left as it is."""
-    if not folder.is_dir():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        folder.mkdir(mode=0o700, exist_ok=True)
-        folder.chmod(0o700)
-
-
-def open_private_file(path: Path, flags: int) -> int:
-    """Open a file, made if need be for its owner alone, whatever the umask; return its descriptor."""
-    flags |= getattr(os, "O_CLOEXEC", 0)
-    try:
-        descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return os.open(path, flags | os.O_CREAT, 0o600)
-    if hasattr(os, "fchmod"):
-        os.fchmod(descriptor, 0o600)
-    return descriptor
-
-
-def write_private_file(path: Path, data: bytes) -> None:
-    """Write a file that only its owner can read."""
-    with os.fdopen(open_private_file(path, os.O_WRONLY | os.O_TRUNC), "wb") as file:
-        file.write(data)
 
 
 class LogWriter:

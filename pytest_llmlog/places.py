@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -11,21 +11,28 @@ from pytest_llmlog.golden import safe_name
 from pytest_llmlog.stored import base_id
 
 
-def _folder(file: Path, root: Path, golden_dir: Path | None) -> Path:
-    """``<folder>/goldens/<module>``; with a golden directory, the same tree below it."""
+class Place(NamedTuple):
+    """A golden's path, and the folder that it must not leave."""
+
+    path: Path
+    root: Path
+
+
+def _place(file: Path, root: Path, golden_dir: Path | None, name: str) -> Place:
+    """``<folder>/goldens/<module>/<name>.json``; with a golden directory, the same tree below it."""
     if golden_dir is None:
-        return file.parent / "goldens" / safe_name(file.stem)
+        return Place(file.parent / "goldens" / safe_name(file.stem) / f"{name}.json", file.parent)
     inside = file.parent.relative_to(root) if file.is_relative_to(root) else Path(file.parent.name)
-    return golden_dir / inside / safe_name(file.stem)
+    return Place(golden_dir / inside / safe_name(file.stem) / f"{name}.json", golden_dir)
 
 
-def test_place(item: pytest.Item, golden_dir: Path | None) -> Path:
+def test_place(item: pytest.Item, golden_dir: Path | None) -> Place:
     """The golden of a test: ``test_name[id].json``, a class's with ``Class.`` before it; repeats of a test share theirs."""
     name = base_id(item.nodeid).partition("::")[2] or item.name
-    return _folder(item.path, item.config.rootpath, golden_dir) / f"{safe_name(name.replace('::', '.'))}.json"
+    return _place(item.path, item.config.rootpath, golden_dir, safe_name(name.replace("::", ".")))
 
 
-def fixture_place(fixturedef: Any, request: Any, golden_dir: Path | None) -> tuple[str, Path]:
+def fixture_place(fixturedef: Any, request: Any, golden_dir: Path | None) -> tuple[str, Place]:
     """The id and golden of a fixture with a scope of its own.
 
     One of class or module scope runs for each class or module and is kept with it; one of package or session scope is
@@ -42,4 +49,4 @@ def fixture_place(fixturedef: Any, request: Any, golden_dir: Path | None) -> tup
             file = root / "conftest.py"
     shown = file.relative_to(root).as_posix() if file.is_relative_to(root) else file.name
     stem = f"{owner}.{name}" if owner else name
-    return f"{shown}::fixture {stem}", _folder(file, root, golden_dir) / f"fixture-{safe_name(stem)}.json"
+    return f"{shown}::fixture {stem}", _place(file, root, golden_dir, f"fixture-{safe_name(stem)}")

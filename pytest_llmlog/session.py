@@ -19,6 +19,7 @@ from pytest_llmlog import (
     git,
     golden,
     intercept,
+    journal,
     judge,
     matching,
     playback,
@@ -33,10 +34,12 @@ from pytest_llmlog import (
 from pytest_llmlog.calls import Calls
 from pytest_llmlog.compare import Terms
 from pytest_llmlog.errors import ConfigError, LogError
+from pytest_llmlog.files import make_private_folder, write_private_file
 from pytest_llmlog.intercept.scope import Mode, Recorder, Scope, tests
-from pytest_llmlog.log import LogWriter, make_private_folder, write_private_file
+from pytest_llmlog.journal import Head, Journal
+from pytest_llmlog.log import LogWriter
 from pytest_llmlog.options import Options
-from pytest_llmlog.places import fixture_place, test_place
+from pytest_llmlog.places import Place, fixture_place, test_place
 from pytest_llmlog.record import Interaction, RunResult, TestResult, Violation
 from pytest_llmlog.reports import terminal
 from pytest_llmlog.settings import Settings, of_marker
@@ -145,19 +148,28 @@ class Session:
         self._cleanup.callback(intercept.uninstall)
         self._cleanup.enter_context(tests.beneath(self._run_scope))
 
-    def _scope(self, test_id: str, path: Path | None) -> Scope:
+    def _scope(self, test_id: str, place: Place | None) -> Scope:
+        path = place.path if place is not None else None
+
         def queue() -> playback.ReplayQueue | None:
             return None if path is None else playback.open_queue(path, self._ignore)
 
         return Scope(
             self._recorder,
             session_id=test_id or self._recorder.run_id,
+            journal=self._journal(test_id, path) if path is not None else None,
             test_id=test_id or None,
             mode=self._mode,
             queue=queue,
             golden_path=path,
+            golden_root=place.root if place is not None else None,
             refuse=_refuse,
         )
+
+    def _journal(self, test_id: str, path: Path) -> Journal:
+        recorder = self._recorder
+        head = Head(test_id=test_id, golden=str(path), content=recorder.content, line_limit=recorder.line_limit)
+        return Journal(journal.folder_of(self._options.log), head)
 
     @property
     def _mode(self) -> Mode:
@@ -292,8 +304,7 @@ class Session:
     def pytest_fixture_setup(self, fixturedef: Any, request: Any) -> Generator[None, Any, Any]:
         if fixturedef.scope == "function":
             return (yield)
-        name, path = fixture_place(fixturedef, request, self._options.golden_dir)
-        scope = self._scope(name, path)
+        scope = self._scope(*fixture_place(fixturedef, request, self._options.golden_dir))
         teardown = ExitStack()
         fixturedef.addfinalizer(lambda: self._fixture_ended(scope, teardown))
         with tests.enter(scope):
@@ -316,8 +327,10 @@ class Session:
 
     # The run
 
-    def pytest_report_header(self) -> str:
-        return f"llmlog: mode {self._options.mode}, log {self._shown_log}"
+    def pytest_report_header(self) -> list[str]:
+        left = len(journal.left(journal.folder_of(self._options.log)))
+        waiting = [f"llmlog: {left} recordings of a run that did not end wait: llmlog recover"] if left else []
+        return [f"llmlog: mode {self._options.mode}, log {self._shown_log}", *waiting]
 
     @property
     def _shown_log(self) -> str:

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from pytest_llmlog import budgets, checks, providers, redact, templates
 from pytest_llmlog.compare import parse_policy
 from pytest_llmlog.errors import ConfigError, LogError
-from pytest_llmlog.log import make_private_folder, write_private_file
+from pytest_llmlog.files import make_private_folder, write_private_file
 from pytest_llmlog.options import Options
 from pytest_llmlog.settings import Settings
 

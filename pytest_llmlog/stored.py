@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from pytest_llmlog import golden, log
+from pytest_llmlog import files, golden, log
 from pytest_llmlog.errors import ConfigError, LogError
 from pytest_llmlog.record import Interaction, RunResult
 
@@ -106,7 +106,7 @@ def _passes(log_path: Path, run_ids: Iterable[str]) -> dict[str, tuple[int, int]
     found: dict[str, tuple[int, int]] = {}
     for run_id in run_ids:
         try:
-            summary = msgspec.json.decode(summary_path(log_path, run_id).read_bytes(), type=RunResult)
+            summary = msgspec.json.decode(files.read_whole(summary_path(log_path, run_id)), type=RunResult)
         except (OSError, ValueError):
             continue  # a summary is a help; its log is what counts
         repeated = {test.repeat.of for test in summary.tests if test.repeat is not None}

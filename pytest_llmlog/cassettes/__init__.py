@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import io
 import sys
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from pytest_llmlog import files
 from pytest_llmlog.cassettes import har, vcr
 from pytest_llmlog.cassettes.base import CassetteError, Recording
 
@@ -21,13 +24,8 @@ def read(path: Path) -> Iterator[tuple[int, Recording | CassetteError]]:
         CassetteError: the file is none of the known formats, or damaged as a whole.
         OSError: it cannot be read.
     """
-    content = path.read_bytes()
-    if content.startswith(MAGIC):
-        try:
-            content = gzip.decompress(content)
-        except (OSError, EOFError) as exc:
-            raise CassetteError(f"damaged gzip file: {exc}") from exc
-    document = _document(content, path)
+    content = files.read_whole(path)
+    document = _document(_unzipped(content) if content.startswith(MAGIC) else content, path)
     reader = har.read if isinstance(document, dict) and isinstance(document.get("log"), dict) else vcr.read
     for position, entry in enumerate(vcr.entries(document) if reader is vcr.read else har.entries(document)):
         try:
@@ -36,6 +34,17 @@ def read(path: Path) -> Iterator[tuple[int, Recording | CassetteError]]:
             yield position, exc
         except Exception as exc:  # an entry of any shape: the others come through
             yield position, CassetteError(f"{type(exc).__name__}: {exc}")
+
+
+def _unzipped(content: bytes) -> bytes:
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
+            found = file.read(files.SIZE_LIMIT + 1)
+    except (OSError, EOFError, zlib.error) as exc:
+        raise CassetteError(f"damaged gzip file: {exc}") from exc
+    if len(found) > files.SIZE_LIMIT:
+        raise CassetteError(f"unpacks to more than {files.SIZE_LIMIT} bytes")
+    return found
 
 
 def _document(content: bytes, path: Path) -> Any:

@@ -15,6 +15,9 @@ from typing import Any
 from pytest_llmlog.cassettes.base import CassetteError, Recording, as_bytes, headers
 from pytest_llmlog.traffic import Exchange, Request, Response
 
+LARGEST = 10_000_000
+"""Values in one cassette, a text counting once more for each KiB: a few aliases of aliases stand for more than any memory holds."""
+
 
 def load_yaml(content: bytes) -> Any:
     """Parse YAML; Python's own tags, which old cassettes have, give plain values and never run anything.
@@ -38,9 +41,29 @@ def load_yaml(content: bytes) -> Any:
 
     Loader.add_multi_constructor("tag:yaml.org,2002:python/", plain)
     try:
-        return yaml.load(content, Loader=Loader)
+        document = yaml.load(content, Loader=Loader)
     except (yaml.YAMLError, ValueError, RecursionError) as exc:
         raise CassetteError(f"damaged: {exc}") from exc
+    if _size(document, {}) > LARGEST:
+        raise CassetteError("its aliases repeat more than a cassette can hold")
+    return document
+
+
+def _size(value: Any, sizes: dict[int, int]) -> int:
+    """How many values there are when every alias is followed; each is looked at once.
+
+    Raises:
+        CassetteError: a value is inside of itself, or too deep.
+    """
+    if not isinstance(value, (dict, list)):
+        return 1 + (len(value) >> 10 if isinstance(value, (str, bytes)) else 0)
+    if id(value) not in sizes:
+        sizes[id(value)] = LARGEST  # until it is known: only of one inside of itself is it asked
+        try:
+            sizes[id(value)] = 1 + sum(_size(entry, sizes) for entry in (value.values() if isinstance(value, dict) else value))
+        except RecursionError as exc:
+            raise CassetteError("nested too deeply") from exc
+    return sizes[id(value)]
 
 
 def entries(document: Any) -> list[Any]:

@@ -12,7 +12,7 @@ import click
 import msgspec
 from msgspec import Struct
 
-from pytest_llmlog import log, validation
+from pytest_llmlog import files, log, validation
 
 
 class Finding(Struct, frozen=True):
@@ -42,11 +42,19 @@ def _check_log(name: str, file: BinaryIO) -> Iterator[Finding | None]:
                 yield Finding(name, line.number, line.offset, fault.place, fault.reason)
 
 
-def _check_golden(name: str, text: bytes) -> Iterator[Finding | None]:
+def _golden_faults(text: bytes) -> list[validation.Fault]:
+    if len(text) > files.SIZE_LIMIT:
+        return [validation.Fault("$", f"larger than {files.SIZE_LIMIT} bytes")]
     try:
         found = validation.faults(msgspec.json.decode(text), "golden")
     except (ValueError, RecursionError) as exc:
-        found = [validation.Fault("$", f"damaged, not JSON: {exc}")]
+        return [validation.Fault("$", f"damaged, not JSON: {exc}")]
+    twice = log.repeated_key(text)
+    return [*found, *([validation.Fault("$", f"key {twice!r} is there twice")] if twice is not None else [])]
+
+
+def _check_golden(name: str, text: bytes) -> Iterator[Finding | None]:
+    found = _golden_faults(text)
     yield from (Finding(name, None, None, fault.place, fault.reason) for fault in found)
     if not found:
         yield None
@@ -62,7 +70,7 @@ def is_golden(name: str, file: BufferedReader) -> bool:
 
 
 def _check_file(name: str, file: BufferedReader) -> Iterator[Finding | None]:
-    yield from _check_golden(name, file.read()) if is_golden(name, file) else _check_log(name, file)
+    yield from _check_golden(name, file.read(files.SIZE_LIMIT + 1)) if is_golden(name, file) else _check_log(name, file)
 
 
 def _check(name: str) -> Iterator[Finding | None]:
@@ -93,9 +101,9 @@ class Reading:
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True, type=click.Path(allow_dash=True))
+@click.argument("names", metavar="FILES...", nargs=-1, required=True, type=click.Path(allow_dash=True))
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a fault, then one with the counts.")
-def validate(files: tuple[str, ...], as_json: bool) -> None:
+def validate(names: tuple[str, ...], as_json: bool) -> None:
     """Check logs and goldens against the schema; name line, JSON path and reason of each fault.
 
     A fault never stops the reading. Exit code 1 when there is one, 2 when a file cannot be read.
@@ -103,7 +111,7 @@ def validate(files: tuple[str, ...], as_json: bool) -> None:
     Example: llmlog validate .llmlog/llm_interactions.log tests/goldens/**/*.json
     """
     valid = invalid = unreadable = 0
-    for name in files:
+    for name in names:
         reading = Reading(name)
         for finding in reading:
             if finding is None:

@@ -169,6 +169,7 @@ def begin(request: Request, endpoint: Endpoint, scopes: Sequence[Scope]) -> Repl
             return None
         if owner.replays:
             return _replay(*_recorded(request, owner, queue), request, endpoint, scopes)
+        owner.check_place()
         if not (owner.may_refuse and _lacks_key(request)):
             clean, redacted = _clean(request, owner.recorder.redactor)
             return LiveCall(clean, endpoint, scopes, matching.key(clean, owner.recorder.ignore), redacted)

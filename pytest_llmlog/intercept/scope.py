@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 import msgspec
 from msgspec.structs import replace
 
-from pytest_llmlog import encode, matching, validation
+from pytest_llmlog import encode, golden, matching, validation
 from pytest_llmlog.content import Content, limited
 from pytest_llmlog.errors import GoldenError
+from pytest_llmlog.journal import Entry, Journal
 from pytest_llmlog.log import LINE_LIMIT, LogWriter
 from pytest_llmlog.metrics import Totals
 from pytest_llmlog.playback import ReplayQueue
@@ -62,7 +63,7 @@ class Recorder:
         self.redactor = redactor or Redactor()
         self.ignore, self.hosts, self.ignore_hosts = tuple(ignore), frozenset(hosts), frozenset(ignore_hosts)
         self.keep_wire, self.line_limit = keep_wire, line_limit
-        self._content: Content = content
+        self.content: Content = content
         self._report = report
         self._reported: set[str] = set()
 
@@ -81,6 +82,14 @@ class Recorder:
             self.log.write(b"".join(map(self._fitting, lines)), failure=failure)
         except Exception as exc:
             self.fault("calls could not be logged", exc)
+
+    def journal(self, journal: Journal, entry: Entry) -> None:
+        """Put a live interaction on the disk, where it stays until its golden is saved."""
+        try:
+            text, _ = self.redactor.without_credentials(encode.line(encode.plain(entry)).decode())
+            journal.add(text.encode())
+        except Exception as exc:
+            self.fault("recordings are not safe until their golden is saved", exc)
 
     def checked(self, record: dict[str, Any]) -> bytes | None:
         """Return a live record's line, valid and without credentials; None when it cannot be made so, which is reported."""
@@ -101,8 +110,8 @@ class Recorder:
         return clean.encode() if count else line
 
     def _fitting(self, line: bytes) -> bytes:
-        if self._content != "full":
-            line = encode.line(limited(msgspec.json.decode(line), self._content))
+        if self.content != "full":
+            line = encode.line(limited(msgspec.json.decode(line), self.content))
         return line if len(line) <= self.line_limit else self._shortened(line)
 
     def _shortened(self, line: bytes) -> bytes:
@@ -142,12 +151,14 @@ class Scope:
         mode: Mode = "live",
         queue: Callable[[], ReplayQueue | None] = lambda: None,
         golden_path: Path | None = None,
+        golden_root: Path | None = None,
+        journal: Journal | None = None,
         refuse: Callable[[str], NoReturn] | None = None,
         keep: int | None = None,
     ) -> None:
         self.recorder, self.session_id, self.test_id, self.mode = recorder, session_id, test_id, mode
-        self.golden_path = golden_path
-        self._load_queue, self._loaded = queue, False
+        self.golden_path, self._golden_root, self.journal = golden_path, golden_root, journal
+        self._load_queue, self._loaded, self._checked = queue, False, False
         self._queue: ReplayQueue | None = None
         self._refuse = refuse
         self._lines: MutableSequence[bytes] = [] if keep is None else deque(maxlen=keep)
@@ -175,8 +186,19 @@ class Scope:
         if not self._loaded:
             with self._lock:
                 if not self._loaded:
+                    self.check_place()
                     self._queue, self._loaded = self._load_queue(), True
         return self._queue
+
+    def check_place(self) -> None:
+        """See that the golden is where it seems to be; asked before the first call is read or recorded.
+
+        Raises:
+            GoldenError: symbolic links lead out of its folder.
+        """
+        if not self._checked and self.golden_path is not None and self._golden_root is not None:
+            golden.check_inside(self.golden_path, self._golden_root)
+        self._checked = True
 
     @property
     def golden_name(self) -> str:
@@ -219,6 +241,8 @@ class Scope:
         """Hold a live interaction with its wire for a new golden."""
         if self.golden_path is not None and self.mode in ("auto", "record"):
             self.recorded.append(interaction)
+            if self.journal is not None:
+                self.recorder.journal(self.journal, Entry(in_teardown=self._before_teardown is not None, interaction=interaction))
 
     @property
     def lines(self) -> Sequence[bytes]:

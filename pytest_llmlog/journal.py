@@ -1,0 +1,138 @@
+"""Live interactions on the disk until their golden is: what a killed run has paid for can be recovered from here."""
+
+from __future__ import annotations
+
+import os
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from pytest_llmlog import encode, files
+from pytest_llmlog.content import Content
+from pytest_llmlog.record import Interaction
+
+SUFFIX = ".jsonl"
+
+
+class Head(Struct, frozen=True, kw_only=True):
+    """The first line: whose interactions follow, where their golden belongs, and how the log was to hold them."""
+
+    journal_version: Literal[1] = 1
+    test_id: str
+    golden: str
+    content: Content = "full"
+    line_limit: int
+
+
+class Entry(Struct, frozen=True, kw_only=True):
+    """A further line: one interaction with its wire."""
+
+    in_teardown: bool = False
+    interaction: Interaction
+
+
+def folder_of(log_path: Path) -> Path:
+    """Where the journals of runs with this log are: beside it."""
+    return log_path.parent / "pending"
+
+
+class Journal:
+    """The interactions of one test or fixture; the file is made with the first one, and locked as long as its process lives."""
+
+    def __init__(self, folder: Path, head: Head) -> None:
+        self._folder, self._head = folder, head
+        self._path: Path | None = None
+        self._descriptor = -1
+        self._lock = threading.Lock()
+
+    def add(self, line: bytes) -> None:
+        """Append an ``Entry`` as one line.
+
+        Raises:
+            OSError: it could not be written whole.
+        """
+        with self._lock:
+            if self._path is None:
+                self._open()
+            if os.write(self._descriptor, line) != len(line):
+                os.write(self._descriptor, b"\n")
+                raise OSError(f"{self._path}: a line of {len(line)} bytes was cut off")
+
+    def _open(self) -> None:
+        files.make_private_folder(self._folder)
+        path = self._folder / f"{uuid.uuid4().hex}{SUFFIX}"
+        self._descriptor = files.open_private_file(path, os.O_RDWR | os.O_APPEND)
+        self._path = path
+        _try_lock(self._descriptor)
+        os.write(self._descriptor, encode.line(encode.plain(self._head)))
+
+    def close(self, *, keep: bool) -> None:
+        """End it, and remove it unless its interactions are nowhere else."""
+        with self._lock:
+            if self._path is None:
+                return
+            os.close(self._descriptor)
+            if not keep:
+                with suppress(OSError):
+                    self._path.unlink()
+            self._path = None
+
+
+def _try_lock(descriptor: int) -> bool:
+    """Lock an open file until it is closed, by whatever end of the process; False when another process holds it."""
+    try:
+        import fcntl
+    except ImportError:  # Windows: a file that is open cannot be removed there, which is as good
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def left(folder: Path) -> list[Path]:
+    """The journals that no living process writes, oldest first."""
+    try:
+        found = [path for path in folder.iterdir() if path.name.endswith(SUFFIX) and path.is_file() and not path.is_symlink()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return sorted((path for path in found if not _is_in_use(path)), key=lambda path: (path.stat().st_mtime, path.name))
+
+
+def _is_in_use(path: Path) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDWR | getattr(os, "O_CLOEXEC", 0))
+    except OSError:
+        return True
+    try:
+        return not _try_lock(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def read(path: Path) -> tuple[Head, list[Entry]]:
+    """A journal's interactions, in the order in which they ended; a line that a kill cut off is none.
+
+    Raises:
+        ValueError: it is no journal.
+        OSError: it cannot be read, or is too large.
+    """
+    first, *lines = files.read_whole(path).split(b"\n")
+    try:
+        head = msgspec.json.decode(first, type=Head)
+    except (ValueError, RecursionError) as exc:
+        raise ValueError(f"is no journal: {exc}") from exc
+    return head, list(_entries(lines))
+
+
+def _entries(lines: list[bytes]) -> Iterator[Entry]:
+    for line in lines:
+        with suppress(ValueError, RecursionError):
+            yield msgspec.json.decode(line, type=Entry)
