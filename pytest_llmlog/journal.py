@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import uuid
@@ -62,7 +63,7 @@ class Journal:
                 self._open()
             if os.write(self._descriptor, line) != len(line):
                 os.write(self._descriptor, b"\n")
-                raise OSError(f"{self._path}: a line of {len(line)} bytes was cut off")
+                raise OSError(errno.ENOSPC, "a line was cut off", str(self._path))
 
     def _open(self) -> None:
         files.make_private_folder(self._folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import threading
@@ -93,7 +94,7 @@ class LogWriter:
             # The operating system says why in an OSError of its own when nothing more can be written.
             self._torn = os.write(self._descriptor, line[written:]) != len(line) - written
             if self._torn:
-                raise OSError(f"{self.path}: a line of {len(line)} bytes was cut off")
+                raise OSError(errno.ENOSPC, "a line was cut off", self._name)
 
     def close(self) -> None:
         """Close the descriptor; writing afterwards is an error."""

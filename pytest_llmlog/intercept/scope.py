@@ -70,8 +70,9 @@ class Recorder:
     def fault(self, doing: str, error: BaseException) -> None:
         """Report a fault of our own, once; the call it happened in goes on."""
         text = f"{doing}: {type(error).__name__}: {error}"
-        if text not in self._reported:
-            self._reported.add(text)
+        kind = f"{doing}: {error.errno}" if isinstance(error, OSError) and error.errno else text  # not once more for each line's size
+        if kind not in self._reported:
+            self._reported.add(kind)
             self._report(self.redactor.without_credentials(text)[0])
 
     def write(self, lines: Sequence[bytes], *, failure: bool) -> None:

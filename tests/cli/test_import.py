@@ -101,7 +101,7 @@ def test_a_bad_interaction_is_named_and_the_rest_come_through(tmp_path: Path) ->
         ("a.toml", b"= 5", "damaged"),
         ("a.yaml.gz", b"\x1f\x8bnope", "damaged gzip"),
         ("a.yaml", b"\xff\xfe\x00", "damaged"),
-        ("a.yaml", b"&a [*a]", "not a cassette"),
+        ("a.yaml", b"&a [*a]", "its aliases repeat"),
     ],
 )  # fmt: skip
 def test_a_damaged_file_is_named_and_the_others_are_read(tmp_path: Path, name: str, content: bytes, reason: str) -> None:

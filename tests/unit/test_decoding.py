@@ -10,6 +10,7 @@ from collections.abc import Callable
 import cramjam
 import pytest
 
+from pytest_llmlog import decoding
 from pytest_llmlog.decoding import decode
 
 TEXT = b"data: one\n\n" * 20 + "data: é🙂\n\n".encode() + bytes(range(256))
@@ -119,3 +120,36 @@ def test_a_stream_cut_short_gives_what_came() -> None:
     compressor = zlib.compressobj(wbits=zlib.MAX_WBITS | 16)
     first = compressor.compress(b"one") + compressor.flush(zlib.Z_SYNC_FLUSH)
     assert decode([(0.1, first)], "gzip") == [(0.1, b"one")]
+
+
+def bomb(encoding: str) -> bytes:
+    """A few thousand bytes, or hundreds, that stand for 20 MB."""
+    data = bytes(20_000_000)
+    if encoding == "br":
+        import brotli
+
+        return bytes(brotli.compress(data))
+    if encoding == "zstd":
+        import zstandard
+
+        return zstandard.compress(data)
+    return zlib.compress(data) if encoding == "deflate" else gzip.compress(data)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "gzip, gzip"])
+def test_a_body_that_unpacks_to_too_much_is_left_packed(monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
+    packed = bomb(encoding.split(",")[0])
+    packed = gzip.compress(packed) if "," in encoding else packed
+    assert len(decoding.decode([(0.0, packed)], encoding)[0][1]) == 20_000_000  # type: ignore[index]
+    monkeypatch.setattr(decoding, "LIMIT", 10_000_000)
+    assert decoding.decode([(0.0, packed)], encoding) is None
+
+
+@pytest.mark.parametrize("encoding", ["br", "zstd"])
+def test_a_whole_decoder_stops_at_the_limit_too(monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
+    whole = decoding._Whole(getattr(cramjam, {"br": "brotli"}.get(encoding, encoding)).decompress_into)
+    assert len(whole(bomb(encoding))) == 20_000_000
+    assert whole(b"") == b""
+    monkeypatch.setattr(decoding, "LIMIT", 10_000_000)
+    with pytest.raises(cramjam.DecompressionError):
+        whole(bomb(encoding))

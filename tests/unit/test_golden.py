@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pytest_llmlog import golden, matching, validation, wire
+from pytest_llmlog import files, golden, matching, validation, wire
 from pytest_llmlog.errors import GoldenError
 from pytest_llmlog.golden import Golden, safe_name, save
 from pytest_llmlog.playback import ReplayQueue, open_queue
@@ -145,6 +145,98 @@ def test_what_looks_like_a_credential_is_not_saved(path: Path, text: str) -> Non
     assert "Ab3" * 3 not in str(caught.value)
     assert "llmlog_redact" in caught.value.fix
     assert not path.exists()
+
+
+def test_a_golden_is_forced_to_the_disk_before_it_takes_the_old_ones_place(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved(path, ask("old"))
+    done: list[str] = []
+
+    def noted(name: str) -> None:
+        real = getattr(os, name)
+
+        def call(*arguments: Any) -> Any:
+            is_folder = name == "fsync" and stat.S_ISDIR(os.fstat(arguments[0]).st_mode)
+            done.append("fsync of the folder" if is_folder else name)
+            if name == "replace":
+                assert len(golden.parse(path, Path(arguments[0]).read_bytes()).interactions) == 2
+            return real(*arguments)
+
+        monkeypatch.setattr(os, name, call)
+
+    for name in ("fsync", "replace"):
+        noted(name)
+    saved(path, ask("new"), ask("newer"))
+    assert done == ["fsync", "replace", "fsync of the folder"]
+
+
+@pytest.mark.parametrize(("first", "second"), [("test_A", "test_a"), ("TestX.test_a", "Testx.test_a"), ("test_É", "test_é")])
+def test_names_that_differ_only_in_case_are_refused(tmp_path: Path, first: str, second: str) -> None:
+    saved(tmp_path / f"{first}.json", ask("one"))
+    with pytest.raises(GoldenError, match="do not tell the two apart"):
+        saved(tmp_path / f"{second}.json", ask("two"))
+    (tmp_path / f"{first}.json").unlink()
+    saved(tmp_path / f"{second}.json", ask("two"))
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("name", ["x" * 255, "é" * 200, "test[" + 'a/b:c*?<>|"\\' * 30 + "]", "." * 255, " " * 255, "con", "test."])
+def test_a_long_or_odd_name_is_saved_and_read(tmp_path: Path, name: str) -> None:
+    path = tmp_path / f"{safe_name(name)}.json"
+    saved(golden.pending_path(path), ask("waits"))
+    assert saved(path, ask("one")).parent == tmp_path
+    assert len(golden.pending_path(path).name) <= 255
+    assert open_queue(path) is not None
+
+
+def link(path: Path, target: Path, *, folder: bool = False) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to(target, target_is_directory=folder)
+
+
+def test_a_link_out_of_the_folder_is_refused(path: Path, tmp_path: Path) -> None:
+    outside = saved(tmp_path / "outside" / "secret.json", ask("one"))
+    link(path, outside)
+    with pytest.raises(GoldenError, match="a symbolic link leads out of"):
+        open_queue(path)
+    saved(path, ask("new"))  # takes the link's place
+    assert not path.is_symlink()
+    assert golden.parse(outside, outside.read_bytes()).interactions[0].prompt == "hi"
+
+
+def test_a_link_inside_of_the_folder_is_followed(path: Path) -> None:
+    link(path, saved(path.with_name("other.json"), ask("one")))
+    assert open_queue(path) is not None
+
+
+@pytest.mark.parametrize("level", [1, 2])
+def test_a_folder_that_is_a_link_out_is_refused(path: Path, tmp_path: Path, level: int) -> None:
+    outside = tmp_path / "outside"
+    saved(outside / "test_a" / "test_a.json", ask("one"))
+    root = tmp_path / "tests"
+    link(root / "goldens", outside) if level == 2 else link(root / "goldens" / "test_a", outside / "test_a")
+    with pytest.raises(GoldenError, match="leads out of"):
+        golden.check_inside(root / "goldens" / "test_a" / "test_a.json", root)
+    golden.check_inside(root / "goldens" / "test_b" / "test_b.json" if level == 1 else path, tmp_path if level == 2 else root)
+
+
+def test_a_checkout_below_a_link_is_no_link_out(tmp_path: Path) -> None:
+    saved(tmp_path / "real" / "goldens" / "test_a" / "test_a.json", ask("one"))
+    link(tmp_path / "link", tmp_path / "real")
+    golden.check_inside(tmp_path / "link" / "goldens" / "test_a" / "test_a.json", tmp_path / "link")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "large"])
+def test_what_has_no_end_is_not_read(path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    path.parent.mkdir(parents=True)
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    else:
+        monkeypatch.setattr(files, "SIZE_LIMIT", 1000)
+        saved(path, ask("x" * 1000))
+    with pytest.raises(GoldenError, match="no ordinary file|larger than 1000 bytes|leads out of"):
+        open_queue(path)
 
 
 def test_a_pending_golden_stands_beside(path: Path) -> None:

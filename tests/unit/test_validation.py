@@ -44,7 +44,7 @@ FAULTS = {
     "log-missing-timestamp.log": ("$", "'timestamp' is a required property"),
     "log-newer-version.log": ("$.schema_version", "1 was expected"),
     "log-not-utf8.log": ("$", "not JSON"),
-    "log-nul-bytes.log": ("$", "not JSON"),
+    "log-nul-bytes.log": ("$", "NUL bytes"),
     "log-number-nan.log": ("$", "not JSON"),
     "log-request-id-ends-in-newline.log": ("$.request_id", "does not match"),
     "log-request-id-upper-case.log": ("$.request_id", "does not match"),
