@@ -73,7 +73,9 @@ def run_and_kill(folder: Path, round: int, base_url: str, chance: random.Random)
 
 def lost(folder: Path) -> tuple[int, list[str]]:
     """How many calls were noted, and those of them that are not where they should be after recovery."""
-    done = subprocess.run([Path(sys.executable).with_name("llmlog"), "recover"], cwd=folder, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [Path(sys.executable).with_name("llmlog"), "recover"], cwd=folder, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     noted = (folder / "noted").read_text().split()
     logged: Counter[str] = Counter()

@@ -273,6 +273,15 @@ def run_budget(tests: Sequence[TestResult], limits: Iterable[Limit]) -> tuple[li
     return budgets.check(totals.values, totals.unknown, limits, source=source, spenders=spenders)
 
 
+def leaks(found: Sequence[str], policy: str) -> tuple[list[Violation], list[str]]:
+    """Calls of models that went round the capture: what fails the run, and what is only shown."""
+    if not found or policy == "ignore":
+        return [], []
+    head = f"llmlog: {len(found)} ways to a model went round the capture: not recorded, and not replayed"
+    text = "\n".join([head, *(f"  {each}" for each in found)])
+    return ([Violation(kind="leak", text=text)], []) if policy == "fail" else ([], [_plain(text)])
+
+
 def over_the_suite(tests: Sequence[TestResult]) -> list[Violation]:
     """Regressions that only the comparisons of the whole suite together show: see ``regress.significant``."""
     noisy = [(test, check) for test in tests for check in test.checks if regressions.is_noisy(check.metric)]

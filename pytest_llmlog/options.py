@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 import pytest
 
 MODES = ("auto", "replay", "record", "live", "off")
-UNPLAYED = ("fail", "warn", "ignore")
+UNPLAYED = LEAKS = ("fail", "warn", "ignore")
 ACCEPT = ("none", "new", "changed", "all")
 FSYNC = ("never", "failure", "always")
 CONTENT = ("full", "hash", "none")
-GIVEN = ("mode", "budget", "fail", "warn", "baseline", "runs", "accept")
+GIVEN = ("mode", "budget", "fail", "warn", "baseline", "runs", "accept", "block_network")
 """Options that somebody relies on, and that would do nothing without ``--llmlog``."""
 
 DEFAULT_LOG = Path(".llmlog") / "llm_interactions.log"
@@ -61,6 +61,10 @@ def add_options(parser: pytest.Parser) -> None:
         help="Which recordings become goldens at once; the others wait for review beside them. Default: those of tests that pass.",
     )  # fmt: skip
     add("--llmlog-wire", action="store_true", default=None, help="Keep the raw exchange in the log as well.")
+    add(
+        "--llmlog-block-network", action="store_true", default=None,
+        help="Close every way out of the process but loopback and the live calls that are recorded.",
+    )  # fmt: skip
 
     parser.addini("llmlog", "As --llmlog.", type="bool", default=False)
     parser.addini("llmlog_mode", "As --llmlog-mode.", default="")
@@ -75,6 +79,8 @@ def add_options(parser: pytest.Parser) -> None:
     parser.addini("llmlog_compare", "How answers are compared: exact, text, json, shape, similar:X, none.", default="exact")
     parser.addini("llmlog_scorer", "module:function, two texts to their similarity from 0 to 1.", default="")
     parser.addini("llmlog_wire", "As --llmlog-wire.", type="bool", default=False)
+    parser.addini("llmlog_block_network", "As --llmlog-block-network.", type="bool", default=False)
+    parser.addini("llmlog_leaks", "Calls of models that went round the capture: fail, warn or ignore.", default="warn")
     parser.addini("llmlog_hosts", "Further hosts whose calls are logged, whatever their path.", type="args", default=[])
     parser.addini("llmlog_ignore_hosts", "Hosts whose calls are let through untouched.", type="args", default=[])
     parser.addini("llmlog_ignore", "JSON paths of the request body that matching ignores, one a line.", type="linelist", default=[])
@@ -108,6 +114,8 @@ class Options(NamedTuple):
     compare: str
     scorer: str
     wire: bool
+    block_network: bool
+    leaks: str
     hosts: tuple[str, ...]
     ignore_hosts: tuple[str, ...]
     ignore: tuple[str, ...]
@@ -142,6 +150,8 @@ class Options(NamedTuple):
             compare=_text(config, "llmlog_compare"),
             scorer=_text(config, "llmlog_scorer"),
             wire=bool(config.getoption("llmlog_wire") or _ini(config, "llmlog_wire", "true or false")),
+            block_network=bool(config.getoption("llmlog_block_network") or _ini(config, "llmlog_block_network", "true or false")),
+            leaks=_choice(config, "llmlog_leaks", LEAKS),
             hosts=tuple(host.lower() for host in _texts(config, "llmlog_hosts")),
             ignore_hosts=tuple(host.lower() for host in _texts(config, "llmlog_ignore_hosts")),
             ignore=_texts(config, "llmlog_ignore"),
@@ -172,7 +182,9 @@ def is_enabled(config: pytest.Config) -> bool:
     enabled = bool(config.getoption("llmlog") or _ini(config, "llmlog", "true or false"))
     given = [] if enabled else [name for name in GIVEN if config.getoption(f"llmlog_{name}") is not None]
     if given:
-        raise pytest.UsageError(f"--llmlog-{given[0]} has no effect without --llmlog; add it, or set llmlog = true in the ini file")
+        raise pytest.UsageError(
+            f"--llmlog-{given[0].replace('_', '-')} has no effect without --llmlog; add it, or set llmlog = true in the ini file"
+        )
     return enabled
 
 

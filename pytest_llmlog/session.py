@@ -35,6 +35,7 @@ from pytest_llmlog.calls import Calls
 from pytest_llmlog.compare import Terms
 from pytest_llmlog.errors import ConfigError, LogError
 from pytest_llmlog.files import make_private_folder, write_private_file
+from pytest_llmlog.intercept.outlets import Watch
 from pytest_llmlog.intercept.scope import Mode, Recorder, Scope, tests
 from pytest_llmlog.journal import Head, Journal
 from pytest_llmlog.log import LogWriter
@@ -94,6 +95,7 @@ class Session:
         self._log_begins = options.log.stat().st_size if options.log.exists() else 0
         self._run_violations: list[Violation] = []
         self._run_warnings: list[str] = []
+        self._leaks: list[str] = []
         self._limits = budgets.of_expressions(options.budget, "llmlog_budget / --llmlog-budget")
         self._settings = startup.settings(options, self._limits.test)
         self._standards = judge.Standards(
@@ -146,7 +148,13 @@ class Session:
             pricing.preload()
         intercept.install()
         self._cleanup.callback(intercept.uninstall)
+        watch = Watch(self._recorder, self._leak, block=self._options.block_network)
+        watch.begin()
+        self._cleanup.callback(watch.end)
         self._cleanup.enter_context(tests.beneath(self._run_scope))
+
+    def _leak(self, test_id: str, text: str) -> None:
+        self._leaks.append(f"{test_id or OUTSIDE}: {text}")
 
     def _scope(self, test_id: str, place: Place | None) -> Scope:
         path = place.path if place is not None else None
@@ -363,6 +371,7 @@ class Session:
         sent = getattr(node, "workeroutput", {}).get("llmlog")
         if sent:
             self._results += msgspec.convert(sent["others"], list[TestResult])
+            self._leaks += sent["leaks"]
             self._faults += [fault for fault in sent["faults"] if fault not in self._faults]
 
     @pytest.hookimpl(trylast=True)
@@ -374,10 +383,13 @@ class Session:
         if output is not None:
             # Tests went with their own reports; fixtures and what was called outside of tests have none.
             others = [result for result in self._results if result.test_id == OUTSIDE or "::fixture " in result.test_id]
-            output["llmlog"] = {"others": msgspec.to_builtins(others), "faults": self._faults}
+            output["llmlog"] = {"others": msgspec.to_builtins(others), "faults": self._faults, "leaks": self._leaks}
             return
         self._run_violations, self._run_warnings = judge.run_budget(self._results, self._limits.run.values())
         self._run_violations += judge.over_the_suite(self._results)
+        violations, warnings = judge.leaks(self._leaks, self._options.leaks)
+        self._run_violations += violations
+        self._run_warnings += warnings
         if self._run_violations and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

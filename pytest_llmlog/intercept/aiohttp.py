@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-from pytest_llmlog.intercept import exchange
+from pytest_llmlog.intercept import exchange, outlets
 from pytest_llmlog.intercept.exchange import CANCELLATIONS, LiveCall, ReplayedCall
 from pytest_llmlog.traffic import Request
 
@@ -132,6 +132,15 @@ def _exception(client: ModuleType, url: Any, call: ReplayedCall) -> BaseExceptio
     return error
 
 
+def _found(method: str, url: Any) -> Any:
+    """As ``exchange.endpoint_of``; a websocket is let through and told of, since what it says back and forth is no exchange."""
+    found = exchange.endpoint_of(method, url.host or "", url.path)
+    if found is not None and url.scheme in ("ws", "wss") and not found[1][0].replays:
+        outlets.connects(url.host or "", "a websocket of aiohttp")
+        return None
+    return found
+
+
 async def _sent(session: Any, data: Any, json: Any) -> tuple[bytes, Any, str | None]:
     """The body's bytes, what to send in place of ``data``, and the content type it has by itself."""
     from aiohttp import FormData, Payload
@@ -176,7 +185,7 @@ def patch(client: ModuleType) -> None:
         url = self._build_url(str_or_url)
         if given.get("params"):
             url = url.extend_query(given["params"])
-        found = exchange.endpoint_of(method.upper(), url.host or "", url.path)
+        found = _found(method.upper(), url)
         if found is None:
             return await original(self, method, str_or_url, **given)
         body, data, content_type = await _sent(self, given.get("data"), given.get("json"))

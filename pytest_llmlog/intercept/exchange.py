@@ -12,6 +12,7 @@ from pytest_llmlog import clock, decoding, matching, reading, redact, scrub, wir
 from pytest_llmlog.errors import GoldenError
 from pytest_llmlog.intercept import interactions, scope
 from pytest_llmlog.intercept.explain import explain_miss, explain_missing_key, explain_stream_end
+from pytest_llmlog.intercept.outlets import Connecting
 from pytest_llmlog.intercept.scope import Scope
 from pytest_llmlog.playback import Recorded, ReplayQueue
 from pytest_llmlog.providers import OTHER, Endpoint, recognise
@@ -54,6 +55,7 @@ class LiveCall:
         self._headers: Mapping[str, str] = {}
         self._pieces: list[tuple[float, bytes]] = []
         self._finished = False
+        self._connecting = Connecting(request.host)
         for owner in scopes:
             owner.open_calls.add(self)
         self._moment = interactions.Moment.now()
@@ -66,6 +68,7 @@ class LiveCall:
     def responded(self, status: int, headers: Mapping[str, str]) -> None:
         """The response's head is here."""
         self._status, self._headers = status, headers
+        self._connecting.end()
 
     def chunk(self, data: bytes) -> None:
         """A piece of the body is here, and on its way to the caller."""
@@ -77,6 +80,7 @@ class LiveCall:
             return
         self._finished = True
         latency = clock.monotonic() - self._started
+        self._connecting.end()
         for owner in self._scopes:
             owner.open_calls.discard(self)
         try:
@@ -134,9 +138,9 @@ def endpoint_of(method: str, host: str, path: str) -> tuple[Endpoint, list[Scope
     if not scopes:
         return None
     recorder = scopes[0].recorder
-    if _named(host, recorder.ignore_hosts):
+    if scope.is_named(host, recorder.ignore_hosts):
         return None
-    if endpoint is None and _named(host, recorder.hosts):
+    if endpoint is None and scope.is_named(host, recorder.hosts):
         return Endpoint("openai", "other", OTHER, True), scopes
     return (endpoint, scopes) if endpoint else None
 
@@ -148,10 +152,6 @@ def endpoint_at(method: str, url: str) -> tuple[Endpoint, list[Scope]] | None:
     except ValueError:
         return None
     return endpoint_of(method, address.host, address.path)
-
-
-def _named(host: str, names: frozenset[str]) -> bool:
-    return bool(names) and any(host == name or host.endswith(f".{name}") for name in names)
 
 
 def begin(request: Request, endpoint: Endpoint, scopes: Sequence[Scope]) -> ReplayedCall | LiveCall | None:

@@ -70,7 +70,9 @@ class Recorder:
     def fault(self, doing: str, error: BaseException) -> None:
         """Report a fault of our own, once; the call it happened in goes on."""
         text = f"{doing}: {type(error).__name__}: {error}"
-        kind = f"{doing}: {error.errno}" if isinstance(error, OSError) and error.errno else text  # not once more for each line's size
+        kind = (
+            f"{doing}: {error.errno}" if isinstance(error, OSError) and error.errno else text
+        )  # not once more for each line's size
         if kind not in self._reported:
             self._reported.add(kind)
             self._report(self.redactor.without_credentials(text)[0])
@@ -366,3 +368,8 @@ def current() -> list[Scope]:
     if test is None:
         return [block] if block is not None else []
     return [test] if block is None else [test, block]
+
+
+def is_named(host: str, names: frozenset[str]) -> bool:
+    """Whether a host is one of these, or below one."""
+    return bool(names) and any(host == name or host.endswith(f".{name}") for name in names)

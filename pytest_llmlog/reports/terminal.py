@@ -85,7 +85,11 @@ def _geometric_means(tests: tuple[TestResult, ...]) -> Iterator[str]:
             yield f"{metric} of the suite: × {geometric_mean(ratios):.2f} (geometric mean of {len(ratios)} tests)"
 
 
-TITLES = {"budget": "the run is over budget", "regression": "regressions over the whole suite"}
+TITLES = {
+    "leak": "calls went round the capture",
+    "budget": "the run is over budget",
+    "regression": "regressions over the whole suite",
+}
 
 
 def write(result: RunResult, reporter: Any, *, verbosity: int) -> None:

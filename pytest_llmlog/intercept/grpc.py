@@ -1,0 +1,50 @@
+"""gRPC: its channels have sockets of their own, which nobody else sees; where they lead is all that is told."""
+
+from __future__ import annotations
+
+import functools
+from types import ModuleType
+from typing import Any
+
+from pytest_llmlog.intercept import outlets
+
+MODULES = ("grpc", "grpc.aio")
+
+FACTORIES = ("secure_channel", "insecure_channel")
+
+
+def _host(target: str) -> str:
+    """The host of a target like ``dns:///api.example.com:443``; source: https://github.com/grpc/grpc/blob/master/doc/naming.md"""
+    place = target.rpartition("/")[2].removeprefix("dns:").removeprefix("ipv4:").removeprefix("ipv6:")
+    return place.rpartition("]")[0].lstrip("[") if place.startswith("[") else place.partition(":")[0]
+
+
+def is_ready(module: ModuleType) -> bool:
+    """Whether the module has been imported to its end."""
+    return all(hasattr(module, name) for name in FACTORIES)
+
+
+def patch(module: ModuleType) -> None:
+    """Have new channels told; once, however often it is asked for."""
+    for name in FACTORIES:
+        original = getattr(module, name)
+        if not hasattr(original, "llmlog_original"):
+            setattr(module, name, _telling(original))
+
+
+def _telling(original: Any) -> Any:
+    @functools.wraps(original)
+    def channel(target: str, *args: Any, **given: Any) -> Any:
+        if not str(target).startswith("unix"):
+            outlets.connects(_host(str(target)), "grpc")
+        return original(target, *args, **given)
+
+    channel.llmlog_original = original  # type: ignore[attr-defined]
+    return channel
+
+
+def unpatch(module: ModuleType) -> None:
+    """Take it out again, unless somebody has patched over it since: then it stays, and nobody watches."""
+    for name in FACTORIES:
+        if (original := getattr(getattr(module, name), "llmlog_original", None)) is not None:
+            setattr(module, name, original)

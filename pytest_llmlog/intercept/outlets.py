@@ -1,0 +1,205 @@
+"""Ways out of this process that capture does not see: reported when they lead to a model, closed when that is asked for.
+
+Python tells its audit hooks (PEP 578) about every name that is looked up, every connection and every program that is started. What
+has sockets of its own, as gRPC has, does not pass there: see ``grpc``.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
+from typing import Any
+
+from pytest_llmlog.intercept import programs, scope
+from pytest_llmlog.intercept.scope import Recorder
+from pytest_llmlog.providers import known_host
+
+Report = Callable[[str, str], None]
+"""Takes the test and the text of a call that went round the capture."""
+
+
+class Connecting:
+    """Stands for a captured call that waits for its response: until then it may look up names and connect."""
+
+    __slots__ = ("host", "open")
+
+    def __init__(self, host: str) -> None:
+        self.host, self.open = host, True
+        _connecting.add(self)
+        _current.set(self)
+
+    def end(self) -> None:
+        """The response is here, or will never be."""
+        self.open = False
+        _connecting.discard(self)
+
+
+_connecting: set[Connecting] = set()
+_current: ContextVar[Connecting | None] = ContextVar("llmlog_connecting", default=None)
+"""Tasks that a client starts to connect inherit it; threads in which an event loop looks up names do not."""
+
+
+def _is_captured(host: str) -> bool:
+    """Whether a captured call does this, as far as can be told: by its context, or without one by where it goes."""
+    call = _current.get()
+    if call is not None and call.open:
+        return True
+    return any(each.host == host or _address(host) is not None for each in list(_connecting))
+
+
+class Watch:
+    """What is done about ways out, for one run.
+
+    Args:
+        recorder: whose hosts count as those of models.
+        block: whether everything but loopback and captured calls is closed.
+        report: told of each call that goes round the capture, once for each test and host.
+    """
+
+    def __init__(self, recorder: Recorder, report: Report, *, block: bool) -> None:
+        self._recorder, self._report, self._block = recorder, report, block
+        self._told: set[tuple[str, str]] = set()
+
+    def begin(self) -> None:
+        """Be told from now on; hooks cannot be taken out again, so there is one for ever, which does nothing when nobody watches."""
+        global _hooked
+        if not _hooked:
+            sys.addaudithook(_hook)
+            _hooked = True
+        _watches.append(self)
+
+    def end(self) -> None:
+        _watches.remove(self)
+
+    def leads_to_model(self, host: str) -> bool:
+        recorder = self._recorder
+        if scope.is_named(host, recorder.ignore_hosts):
+            return False
+        return scope.is_named(host, recorder.hosts) or known_host(host) is not None
+
+    def connects(self, host: str, how: str) -> None:
+        """Something connects to a host, or looks its name up.
+
+        Raises:
+            BaseException: what the current scope raises to refuse it, where everything is closed.
+        """
+        host = host.lower().rstrip(".")
+        if _is_captured(host):
+            return
+        if self.leads_to_model(host) and not how.startswith("pytest_"):  # plugins that talk among themselves on this machine
+            self.note(host, f"{host}, by {how}")
+        if self._block and not _is_home(host):
+            self._refuse(host, how)
+
+    def note(self, host: str, text: str) -> None:
+        """Report a call that goes round the capture."""
+        scopes = scope.current()
+        test_id = (scopes[0].test_id if scopes else None) or ""
+        if (test_id, host) not in self._told:
+            self._told.add((test_id, host))
+            self._report(test_id, text)
+
+    def starts(self, command: Sequence[str], environ: Mapping[str, str] | None) -> None:
+        """A program is started, of which only its command line and its script can be looked at."""
+        for host, how in programs.hosts(command, environ, self.leads_to_model):
+            self.note(host, f"{host}, by {how}")
+
+    @staticmethod
+    def _refuse(host: str, how: str) -> None:
+        for owner in scope.current():
+            if owner.may_refuse:
+                lines = [
+                    "llmlog: --llmlog-block-network has closed this way out",
+                    f"  to: {host}, by {how}",
+                    "open are loopback, and the live calls of models that are recorded; take the option away to open all",
+                ]
+                owner.refuse("network", "\n".join(lines))
+        raise PermissionError(f"--llmlog-block-network: {host} is closed")
+
+
+_watches: list[Watch] = []
+_hooked = False
+
+
+def connects(host: str, how: str) -> None:
+    """Tell the run's watch of a connection that Python's audit does not see; as ``Watch.connects``."""
+    for watch in _watches[-1:]:
+        watch.connects(host, how)
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return None
+
+
+def _is_home(host: str) -> bool:
+    """Whether a host is this machine."""
+    found = _address(host)
+    if found is None:
+        return host in ("", "localhost", socket.gethostname().lower()) or host.endswith(".localhost")
+    mapped = getattr(found, "ipv4_mapped", None) or found
+    return mapped.is_loopback or mapped.is_unspecified
+
+
+def _opener() -> str:
+    """The package that opens the way: the nearest one on the stack that is not Python's own; else the test's thread or loop."""
+    frame = sys._getframe(3)
+    while frame is not None:
+        name = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        if name and name not in sys.stdlib_module_names and name != "pytest_llmlog":
+            return name
+        frame = frame.f_back  # type: ignore[assignment]
+    return "a thread"
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, (bytes, bytearray)) else str(value)
+
+
+def _looked_up(watch: Watch, host: Any, *_: Any) -> None:
+    if host is not None:
+        watch.connects(_text(host), _opener())
+
+
+def _connected(watch: Watch, source: Any, address: Any = None, *_: Any) -> None:
+    if isinstance(address, tuple) and address and source.family in (socket.AF_INET, socket.AF_INET6):
+        watch.connects(_text(address[0]), _opener())
+
+
+def _started(watch: Watch, _: Any, arguments: Any, *more: Any) -> None:
+    environ = next((each for each in more[::-1] if isinstance(each, Mapping)), None)
+    listed = [arguments] if isinstance(arguments, (str, bytes)) or hasattr(arguments, "__fspath__") else list(arguments or ())
+    watch.starts([_text(each) for each in listed], environ)
+
+
+_EVENTS: dict[str, Callable[..., None]] = {
+    "socket.getaddrinfo": _looked_up,
+    "socket.gethostbyname": _looked_up,
+    "socket.connect": _connected,
+    "socket.sendto": _connected,
+    "socket.sendmsg": _connected,
+    "subprocess.Popen": _started,
+    "os.exec": _started,
+    "os.posix_spawn": _started,
+    "os.spawn": lambda watch, _mode, path, arguments, environ: _started(watch, path, arguments, environ),
+    "os.system": lambda watch, command: _started(watch, None, command),
+}
+"""Python's table of audit events: https://docs.python.org/3/library/audit_events.html"""
+
+
+def _hook(event: str, arguments: tuple[Any, ...]) -> None:
+    """Called for every audit event of the process, so it leaves at once in most cases."""
+    if not _watches or event not in _EVENTS:
+        return
+    watch = _watches[-1]
+    try:
+        _EVENTS[event](watch, *arguments)
+    except PermissionError:
+        raise
+    except Exception as exc:  # a refusal is none: it is a BaseException
+        watch._recorder.fault("a way out of the process could not be looked at", exc)
