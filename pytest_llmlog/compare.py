@@ -110,7 +110,7 @@ def _values(old: str, new: str, policy: Policy, ignore: Sequence[str]) -> list[s
         return []
     try:
         first, second = (_without(json.loads(text), ignore) for text in (old, new))
-    except ValueError:
+    except (ValueError, RecursionError):
         return ["not JSON:", *_text_lines(old, new)]
     if policy.name == "shape":
         first, second = shape(first), shape(second)
@@ -128,16 +128,26 @@ def _calls(calls: Sequence[ToolCall], policy: Policy) -> list[Any]:
     return [{"name": call.name, "arguments": shape(call.arguments) if policy.name == "shape" else call.arguments} for call in calls]
 
 
-def shape(value: Any) -> Any:
+DEEPEST = 100
+"""Levels of an answer of which the shape is told; a model can nest them for as long as it likes."""
+
+
+def shape(value: Any, depth: int = 0) -> Any:
     """The types and keys of a JSON value; a list's is that of its different elements, in order of their writing."""
+    if depth > DEEPEST:
+        return "…"
     if isinstance(value, dict):
-        return {key: shape(entry) for key, entry in value.items()}
+        return {key: shape(entry, depth + 1) for key, entry in value.items()}
     if isinstance(value, list):
-        shapes = {json.dumps(shape(entry), sort_keys=True): shape(entry) for entry in value}
+        shapes = {json.dumps(found, sort_keys=True): found for found in (shape(entry, depth + 1) for entry in value)}
         return [shapes[text] for text in sorted(shapes)]
     if isinstance(value, bool) or value is None:
         return "null" if value is None else "boolean"
     return "text" if isinstance(value, str) else "number"
+
+
+LONGEST = 100_000
+"""Characters of an answer that are scored: twice as many take four times as long, and a million a minute."""
 
 
 def _similarity(old: str, new: str, scorer: Scorer | None) -> tuple[float, str]:
@@ -149,7 +159,8 @@ def _similarity(old: str, new: str, scorer: Scorer | None) -> tuple[float, str]:
     if scorer is None:
         from rapidfuzz import fuzz
 
-        return (1.0 if old == new else fuzz.token_set_ratio(old, new) / 100), "rapidfuzz.token_set_ratio"
+        score = 1.0 if old == new else fuzz.token_set_ratio(old[:LONGEST], new[:LONGEST]) / 100
+        return score, "rapidfuzz.token_set_ratio"
     name = f"{getattr(scorer, '__module__', '')}.{getattr(scorer, '__qualname__', type(scorer).__qualname__)}".lstrip(".")
     try:
         score = float(scorer(old, new))

@@ -9,7 +9,10 @@ from typing import Any
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except RecursionError:
+        text = "…, nested too deeply to be shown"
     return text if len(text) <= 120 else f"{text[:117]}..."
 
 
@@ -45,30 +48,44 @@ def _place(path: str) -> str:
     return path.removeprefix("root").replace("['", ".").replace("']", "").lstrip(".") or "$"
 
 
-LARGE, LARGE_SHOWN = 10_000, 30
-"""From so many values on, only the first places that differ are looked for: all would take seconds, in a stranger's file minutes."""
+LARGE, DEEP, LARGE_SHOWN = 10_000, 100, 30
+"""From so many values or levels on, only the first places that differ are looked for: all would take seconds, in a stranger's file
+minutes, or more levels than Python has."""
 
 
 def _is_large(value: Any) -> bool:
-    """Whether a JSON value holds more than ``LARGE`` others; it is not looked at further than that."""
-    waiting, count = [value], 0
+    """Whether a JSON value holds more than ``LARGE`` others, or one too deep; it is not looked at further than that."""
+    waiting, count = [(value, 0)], 0
     while waiting and count <= LARGE:
-        found = waiting.pop()
+        found, depth = waiting.pop()
         count += 1
-        waiting += found.values() if isinstance(found, dict) else found[: LARGE + 1] if isinstance(found, list) else ()
+        if depth > DEEP:
+            return True
+        inner = found.values() if isinstance(found, dict) else found[: LARGE + 1] if isinstance(found, list) else ()
+        waiting += ((entry, depth + 1) for entry in inner)
     return count > LARGE
 
 
-def _first(old: Any, new: Any, place: str = "") -> Iterator[tuple[str, Any, Any]]:
+def _first(old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
     """The places where two JSON values differ, in order, one after the other as they are asked for."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        for name in old | new:
-            yield from _first(old.get(name), new.get(name), f"{place}.{name}".lstrip("."))
-    elif isinstance(old, list) and isinstance(new, list):
-        for index, (first, second) in enumerate(zip_longest(old, new)):
-            yield from _first(first, second, f"{place}[{index}]")
-    elif old != new:
-        yield place, old, new
+    waiting = [("", old, new)]
+    while waiting:
+        place, first, second = waiting.pop()
+        if isinstance(first, dict) and isinstance(second, dict):
+            names = list(dict.fromkeys([*first, *second]))
+            waiting += ((f"{place}.{name}".lstrip("."), first.get(name), second.get(name)) for name in reversed(names))
+        elif isinstance(first, list) and isinstance(second, list):
+            pairs = list(enumerate(zip_longest(first, second)))
+            waiting += ((f"{place}[{index}]", *pair) for index, pair in reversed(pairs))
+        elif _differs(first, second):
+            yield place, first, second
+
+
+def _differs(first: Any, second: Any) -> bool:
+    try:
+        return bool(first != second)
+    except RecursionError:
+        return True
 
 
 def fields(old: Any, new: Any) -> list[str]:

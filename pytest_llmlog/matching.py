@@ -113,13 +113,19 @@ def comparable(request: Request, ignore: Sequence[Path] = ()) -> dict[str, Any]:
     return {"method": request.method, "host": request.host, "path": request.path, "query": _plain_query(request), "body": body}
 
 
-def leaves(value: Any, place: str = "") -> set[tuple[str, str]]:
-    """Every (place, value) of a JSON value, to count what two have in common."""
-    if isinstance(value, Mapping):
-        return set().union(*(leaves(entry, f"{place}.{name}") for name, entry in value.items()))
-    if isinstance(value, list):
-        return set().union(*(leaves(entry, f"{place}[{index}]") for index, entry in enumerate(value)))
-    return {(place, repr(value))}
+def leaves(value: Any) -> set[tuple[str, str]]:
+    """Every (place, value) of a JSON value, to count what two have in common; however deep it is."""
+    found: set[tuple[str, str]] = set()
+    waiting: list[tuple[str, Any]] = [("", value)]
+    while waiting:
+        place, entry = waiting.pop()
+        if isinstance(entry, Mapping):
+            waiting += ((f"{place}.{name}", inner) for name, inner in entry.items())
+        elif isinstance(entry, list):
+            waiting += ((f"{place}[{index}]", inner) for index, inner in enumerate(entry))
+        else:
+            found.add((place, repr(entry)))
+    return found
 
 
 def nearest(wanted: dict[str, Any], candidates: Sequence[dict[str, Any]]) -> int | None:
@@ -133,8 +139,11 @@ def nearest(wanted: dict[str, Any], candidates: Sequence[dict[str, Any]]) -> int
     shared = [len(target & leaves(candidate)) for candidate in candidates]
     best = max(shared)
     ties = [index for index, count in enumerate(shared) if count == best]
-    text = str(wanted)
-    return max(ties[:20], key=lambda index: _alike(text, str(candidates[index])))
+    try:
+        text = str(wanted)
+        return max(ties[:20], key=lambda index: _alike(text, str(candidates[index])))
+    except RecursionError:
+        return ties[0]
 
 
 def _alike(first: str, second: str) -> float:

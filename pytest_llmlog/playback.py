@@ -110,7 +110,10 @@ class ReplayQueue:
 
     def _exact_key(self, index: int) -> str:
         asked = self._interactions[index].wire.request
-        return matching.exact_key(Request(asked.method, asked.url, asked.headers, wire.load_body(asked.body)))
+        try:
+            return matching.exact_key(Request(asked.method, asked.url, asked.headers, wire.load_body(asked.body)))
+        except ValueError as exc:
+            raise self.invalid(exc) from exc
 
     @cached_property
     def _by_bytes(self) -> dict[str, list[int]]:
@@ -127,7 +130,9 @@ class ReplayQueue:
 
     def _request(self, index: int) -> Request:
         try:
-            return wire.StoredRequest(self._interactions[index].wire.request)
+            stored = wire.StoredRequest(self._interactions[index].wire.request)
+            stored.address  # noqa: B018 - an address that is none shows here
+            return stored
         except ValueError as exc:
             raise self.invalid(exc) from exc
 
@@ -161,7 +166,11 @@ class ReplayQueue:
         index = self._next
         if index < len(self._interactions):
             recorded = self._interactions[index]
-            if recorded.wire.request.is_sent_again(request) and self._claim(index):
+            try:
+                is_next = recorded.wire.request.is_sent_again(request)
+            except ValueError as exc:  # an address or a body that is none
+                raise self.invalid(exc) from exc
+            if is_next and self._claim(index):
                 self._next = index + 1
                 return recorded
         self._in_order = False

@@ -42,7 +42,7 @@ def load_yaml(content: bytes) -> Any:
     Loader.add_multi_constructor("tag:yaml.org,2002:python/", plain)
     try:
         document = yaml.load(content, Loader=Loader)
-    except (yaml.YAMLError, ValueError, RecursionError) as exc:
+    except Exception as exc:  # PyYAML's own, and whatever its constructors meet in a date or a number
         raise CassetteError(f"damaged: {exc}") from exc
     if _size(document, {}) > LARGEST:
         raise CassetteError("its aliases repeat more than a cassette can hold")
@@ -80,6 +80,8 @@ def entries(document: Any) -> list[Any]:
                 return list(document[name])
         requests, responses = document.get("requests"), document.get("responses")
         if isinstance(requests, list) and isinstance(responses, list):
+            if len(requests) != len(responses):
+                raise CassetteError(f"{len(requests)} requests, but {len(responses)} responses")
             return [{"request": asked, "response": answered} for asked, answered in zip(requests, responses, strict=True)]
     raise CassetteError("not a cassette: it has no list of interactions")
 

@@ -196,7 +196,7 @@ PORT = int(os.environ["PORT"])
 
 def test_sockets_of_its_own():
     with pytest.raises(OSError):
-        socket.create_connection(("api.openai.com", 443), timeout=0.1)
+        socket.create_connection(("nowhere.api.openai.com", 443), timeout=0.1)
 
 def test_websocket():
     import websockets.sync.client
@@ -213,7 +213,7 @@ def test_websocket_of_aiohttp():
 
 def test_asyncio_streams():
     with pytest.raises(OSError):
-        asyncio.run(asyncio.open_connection("api.anthropic.com", 443))
+        asyncio.run(asyncio.open_connection("nowhere.api.anthropic.com", 443))
 
 def test_grpc():
     import grpc
@@ -236,10 +236,10 @@ def test_fine():
         socket.create_connection(("example.invalid", 443), timeout=0.1)
 """
 NAMED = {
-    "test_sockets_of_its_own": "api.openai.com, by test_it",
+    "test_sockets_of_its_own": "nowhere.api.openai.com, by test_it",
     "test_websocket": "127.0.0.1, by websockets",
     "test_websocket_of_aiohttp": "127.0.0.1, by a websocket of aiohttp",
-    "test_asyncio_streams": "api.anthropic.com, by ",
+    "test_asyncio_streams": "nowhere.api.anthropic.com, by ",
     "test_grpc": "127.0.0.1, by grpc",
     "test_program": "api.mistral.ai, by the program `",
     "test_script": "api.groq.com, by the program `",
@@ -272,7 +272,7 @@ def test_captured_calls_and_hosts_that_are_ignored_are_no_leaks(suite: Suite) ->
 import socket
 def test_ignored():
     with pytest.raises(OSError):
-        socket.create_connection(("api.openai.com", 443), timeout=0.1)
+        socket.create_connection(("nowhere.api.openai.com", 443), timeout=0.1)
 """
     )
     for mode in ("record", "replay"):
@@ -284,13 +284,13 @@ def test_ignored():
 def test_leaks_are_in_the_runs_summary(suite: Suite) -> None:
     suite.ini("llmlog_leaks = fail")
     suite.write(
-        test_it=f"{CLIENTS}\nimport socket\ndef test_leak():\n    with pytest.raises(OSError):\n        socket.create_connection(('api.x.ai', 443))\n"
+        test_it=f"{CLIENTS}\nimport socket\ndef test_leak():\n    with pytest.raises(OSError):\n        socket.create_connection(('nowhere.api.x.ai', 443))\n"
     )
     suite.run("--llmlog-mode=live", "-k", "httpx or leak")
     [path] = (suite.path / ".llmlog" / "runs").iterdir()
     violation = json.loads(Path(path).read_bytes())["violations"][0]
     assert violation["kind"] == "leak"
-    assert "test_it.py::test_leak: api.x.ai, by test_it" in violation["text"]
+    assert "test_it.py::test_leak: nowhere.api.x.ai, by test_it" in violation["text"]
 
 
 def test_nothing_is_hooked_without_the_plugin(suite: Suite) -> None:
