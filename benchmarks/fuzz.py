@@ -23,6 +23,7 @@ from pytest_llmlog.cli import main as command
 from pytest_llmlog.compare import Terms
 from pytest_llmlog.errors import LlmlogError
 from pytest_llmlog.importing import Importer
+from pytest_llmlog.record import Interaction
 from pytest_llmlog.redact import Redactor
 from pytest_llmlog.traffic import Request
 
@@ -60,7 +61,7 @@ def read_log(path: Path) -> None:
 def read_cassette(path: Path) -> None:
     """As ``llmlog import`` does."""
     for _, found in Importer().read(path, path.name):
-        assert found is None or isinstance(found, (cassettes.CassetteError, golden.Interaction))
+        assert found is None or isinstance(found, (cassettes.CassetteError, Interaction))
 
 
 def read_journal(path: Path) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 from collections.abc import Iterator
+from math import inf
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -81,9 +83,14 @@ def _clean_line(line: bytes, redactor: Redactor) -> tuple[bytes, int]:
     return redactor.bytes(line)
 
 
-def _copy(source: BinaryIO, target: BinaryIO, redactor: Redactor) -> int:
+SETTLE = 0.05
+"""Seconds in which a writer that has just looked where its log is has written to it."""
+
+
+def _copy(source: BinaryIO, target: BinaryIO, redactor: Redactor, end: float = inf) -> int:
+    """Copy what there is up to a byte: a run may write faster than this reads."""
     count = 0
-    while line := source.readline(log.READ_LIMIT):
+    while source.tell() < end and (line := source.readline(log.READ_LIMIT)):
         cleaned, found = _clean_line(line, redactor)
         target.write(cleaned)
         count += found
@@ -103,7 +110,7 @@ def clean_log(path: Path, redactor: Redactor) -> int:
         with path.open("rb") as source:
             descriptor, temporary = tempfile.mkstemp(prefix=".redact-", dir=path.parent)
             with os.fdopen(descriptor, "wb") as target:
-                count = _copy(source, target, redactor)
+                count = _copy(source, target, redactor, os.fstat(source.fileno()).st_size)
                 target.flush()
                 os.fsync(target.fileno())
             if not count:
@@ -112,7 +119,9 @@ def clean_log(path: Path, redactor: Redactor) -> int:
             os.chmod(temporary, path.stat().st_mode & 0o777)
             os.replace(temporary, path)
             temporary = None
-            with os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND), "wb") as target:
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND), "wb", buffering=0) as target:
+                count += _copy(source, target, redactor)
+                time.sleep(SETTLE)
                 return count + _copy(source, target, redactor)
     except BaseException:
         if temporary is not None:
