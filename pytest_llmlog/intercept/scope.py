@@ -189,7 +189,8 @@ class Scope:
         if not self._loaded:
             with self._lock:
                 if not self._loaded:
-                    self.check_place()
+                    if self.golden_path is not None and self.golden_path.exists():
+                        self.check_place()
                     self._queue, self._loaded = self._load_queue(), True
         return self._queue
 

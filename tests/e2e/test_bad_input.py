@@ -30,6 +30,9 @@ def test_an_unknown_mode(suite: Suite) -> None:
         ("llmlog_line_limit = big", "*tox.ini*llmlog_line_limit*expected a whole number of bytes*big*"),
         ("llmlog_ignore = metadata", "*llmlog_ignore: 'metadata' is not a JSON path*"),
         ("llmlog_redact = nowhere:nothing", "*llmlog_redact: 'nowhere:nothing' cannot be imported*"),
+        ("llmlog_leaks = no", "*tox.ini*llmlog_leaks = 'no': expected one of fail, warn, ignore*"),
+        ("llmlog_block_network = perhaps", "*tox.ini*llmlog_block_network*expected true or false*"),
+        ("llmlog_content = some", "*tox.ini*llmlog_content = 'some': expected one of full, hash, none*"),
         ("llmlog_fsync = sometimes", "*tox.ini*llmlog_fsync = 'sometimes'*never, failure, always*"),
     ],
 )
@@ -160,3 +163,22 @@ def test_native_toml_values(suite: Suite) -> None:
     (suite.path / "pyproject.toml").write_text("[tool.pytest]\nllmlog_line_limit = 5\n")
     result = suite.run()
     result.stderr.fnmatch_lines(["*pyproject.toml: llmlog_line_limit = 5: expected a whole number of bytes from*"])
+
+
+@pytest.mark.parametrize("mode", ["replay", "auto", "record", "live"])
+@pytest.mark.parametrize("link", ["goldens", "goldens/test_it", "goldens/test_it/test_one.json"])
+def test_a_link_out_of_the_tests_folder_is_refused_and_nothing_is_written_through_it(
+    suite: Suite, tmp_path: Path, link: str, mode: str
+) -> None:
+    suite.write(test_it=ONE)
+    suite.run().assert_outcomes(passed=1)
+    inside = suite.path / link
+    outside = tmp_path / "outside" / link
+    outside.parent.mkdir(parents=True)
+    inside.rename(outside)
+    inside.symlink_to(outside)
+    before = {path: path.read_bytes() for path in outside.parent.rglob("*") if path.is_file()}
+    result = suite.run(f"--llmlog-mode={mode}")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*a symbolic link leads out of*"])
+    assert {path: path.read_bytes() for path in outside.parent.rglob("*") if path.is_file()} == before
