@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NoReturn
@@ -77,6 +77,13 @@ def _properties(scope: Scope) -> list[tuple[str, object]]:
     return [*figures, *((f"{PROPERTY}violation", violation.text.partition("\n")[0]) for violation in scope.violations)]
 
 
+def _forget(item: pytest.Item) -> None:
+    """Let go of a test that is over: pytest keeps its items to the end of the run."""
+    for key in (SCOPE, SETTINGS, ENTERED, PASSED, RESULT):
+        if key in item.stash:
+            del item.stash[key]
+
+
 class Session:
     """The plugin object of an enabled run: it opens scopes, judges and saves when they end, and reports at the end."""
 
@@ -84,7 +91,6 @@ class Session:
         self._config, self._options, self._recorder, self._faults = config, options, recorder, faults
         self._ignore = recorder.ignore
         self._results: list[TestResult] = []
-        self._fixture_scopes: dict[Any, Scope] = {}
         self._cleanup = ExitStack()
         self._run_scope = self._scope("", None)
         self._any_checks = False
@@ -165,20 +171,15 @@ class Session:
     def calls_of(self, item: pytest.Item) -> Calls:
         """The interactions of a test, as it sees them."""
 
+        scope, settings = item.stash[SCOPE], item.stash[SETTINGS]  # those of this run of the test: a rerun has others
+        path = scope.golden_path
+
         def recorded() -> tuple[Sequence[Interaction] | None, Terms]:
-            settings, path = item.stash[SETTINGS], item.stash[SCOPE].golden_path
             text = golden.read(path) if path is not None else None
             found = golden.parse(path, text).before_teardown if path is not None and text is not None else None
             return found, Terms(settings.compare, settings.ignore, self._standards.scorer)
 
-        return Calls(lambda: item.stash[SCOPE].lines, recorded, self._note(item))
-
-    @staticmethod
-    def _note(item: pytest.Item) -> Callable[[str], None]:
-        def note(text: str) -> None:
-            item.stash[SCOPE].warnings.append(text)  # the scope of the run that is on: a rerun has another
-
-        return note
+        return Calls(lambda: scope.lines, recorded, scope.warnings.append)
 
     # What markers say
 
@@ -271,6 +272,8 @@ class Session:
             repeats.note_failure(item, report)
         if call.when == "teardown" and (result := item.stash.get(RESULT, None)) is not None:
             report.llmlog = msgspec.to_builtins(replace(result, repeat=repeat))
+        if call.when == "teardown":
+            _forget(item)
         return report
 
     def pytest_report_teststatus(self, report: pytest.TestReport) -> repeats.Status | None:
