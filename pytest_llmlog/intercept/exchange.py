@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import threading
 from collections.abc import Mapping, Sequence
 
 from msgspec import UNSET, Struct
@@ -53,7 +54,7 @@ class LiveCall:
         self._status: int | None = None
         self._headers: Mapping[str, str] = {}
         self._pieces: list[tuple[float, bytes]] = []
-        self._finished = False
+        self._finished, self._lock = False, threading.RLock()
         for owner in scopes:
             owner.open_calls.add(self)
         self._moment = interactions.Moment.now()
@@ -69,20 +70,30 @@ class LiveCall:
 
     def chunk(self, data: bytes) -> None:
         """A piece of the body is here, and on its way to the caller."""
-        self._pieces.append((clock.monotonic() - self._started, data))
+        if not self._finished:
+            self._pieces.append((clock.monotonic() - self._started, data))
 
     def finish(self, ended: Ended = "whole", error: BaseException | None = None, *, unfinished: bool = False) -> None:
-        """The body has ended, the transport has failed, or nobody waits any more; only the first word counts."""
-        if self._finished:
-            return
-        self._finished = True
+        """The body has ended, the transport has failed, or nobody waits any more; only the first word counts.
+
+        Whoever comes second waits until the call is recorded: a test that ends has all its calls then.
+        """
         latency = clock.monotonic() - self._started
+        with self._lock:
+            if self._finished:
+                return
+            self._finished = True
+            try:
+                self._record(ended, error, latency, unfinished)
+            except Exception as exc:
+                self._scopes[0].recorder.fault("a call could not be recorded", exc)
         for owner in self._scopes:
             owner.open_calls.discard(self)
-        try:
-            self._record(ended, error, latency, unfinished)
-        except Exception as exc:
-            self._scopes[0].recorder.fault("a call could not be recorded", exc)
+        self._pieces, self._scopes = [], ()  # the client may keep its response, and with it this call, for long
+
+    def abandon(self) -> None:
+        """Leave the call to the process that made it; this one is a fork of it."""
+        self._finished, self._lock = True, threading.RLock()
 
     def _record(self, ended: Ended, error: BaseException | None, latency: float, unfinished: bool) -> None:
         owner = self._scopes[0]
@@ -116,11 +127,12 @@ class LiveCall:
     def _decoded(self) -> tuple[dict[str, str], list[tuple[float, bytes]]]:
         headers = redact.response_headers(self._headers)
         encoding = self._headers.get("content-encoding")
+        pieces = list(self._pieces)  # another thread may be reading on
         if not encoding:
-            return headers, self._pieces
-        decoded = decoding.decode(self._pieces, encoding)
+            return headers, pieces
+        decoded = decoding.decode(pieces, encoding)
         # What cannot be decoded is kept as it came, with the header that says so: it still replays.
-        return (headers, decoded) if decoded is not None else ({**headers, "content-encoding": encoding}, self._pieces)
+        return (headers, decoded) if decoded is not None else ({**headers, "content-encoding": encoding}, pieces)
 
     def _has_said_all(self, response: Response) -> bool:
         """A caller that leaves after the stream's last word, without waiting for its end, has had the whole answer."""
