@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, MutableSequence, Sequence
@@ -29,6 +30,9 @@ BATCH = 64
 """Records of replayed interactions are made and written so many at a time, at the end of the test, or when somebody looks:
 one after the other they cost half, and nothing is lost with them that the golden does not hold. Live ones are on the disk
 when they complete."""
+
+FAILED_KEYS = 1_000
+"""How many requests that failed are remembered, the newest, to count their tries."""
 
 Mode = Literal["auto", "replay", "record", "live", "off"]
 
@@ -72,6 +76,12 @@ class Recorder:
         if text not in self._reported:
             self._reported.add(text)
             self._report(self.redactor.without_credentials(text)[0])
+
+    def enter_child(self) -> None:
+        """Give the locks up that a thread of the parent may have held when this process was forked from it."""
+        self.redactor.enter_child()
+        if self.log is not None:
+            self.log.enter_child()
 
     def write(self, lines: Sequence[bytes], *, failure: bool) -> None:
         """Append valid lines to the log, in one piece, each cut down to the size limit."""
@@ -131,6 +141,7 @@ class Scope:
         violations: what did not hold so far; warnings: what did not but may; checks: what regression checks came to.
         passed: whether a fixture's setup succeeded.
         recorded: live interactions with their wire, for a new golden.
+        in_child: whether this process is a fork of the one that the test, fixture or block runs in.
     """
 
     def __init__(
@@ -163,6 +174,8 @@ class Scope:
         self.active = False
         self.open_calls: set[LiveCall] = set()
         self._failures: dict[str, int] = {}
+        self._batch = BATCH
+        self.in_child = False
         self._lock = threading.RLock()
 
     @property
@@ -239,7 +252,7 @@ class Scope:
         """Take a replayed interaction, made later with its valid line; making it may raise GoldenError."""
         with self._lock:
             self._deferred.append(replayed)
-            if len(self._deferred) >= BATCH:
+            if len(self._deferred) >= self._batch:
                 self.flush()
 
     def flush(self) -> None:
@@ -267,8 +280,8 @@ class Scope:
 
     def _take(self, interaction: Interaction, line: bytes) -> None:
         """Put an interaction into the list, and add up what it came to."""
-        failed, key = interaction.status == "failure", interaction.request_hash
-        self._failures[key] = self._failures.get(key, 0) + 1 if failed else 0
+        failed = interaction.status == "failure"
+        self._count_try(interaction.request_hash, failed=failed)
         sums = self.sums[interaction.source]
         sums.calls += 1
         sums.failed += failed
@@ -276,6 +289,25 @@ class Scope:
         sums.cost_usd += interaction.cost_usd or 0.0
         self.totals.add(interaction)
         self._lines.append(line)
+
+    def _count_try(self, key: str, *, failed: bool) -> None:
+        before = self._failures.pop(key, 0)
+        if failed:
+            self._failures[key] = before + 1
+            if len(self._failures) > FAILED_KEYS:
+                del self._failures[next(iter(self._failures))]
+
+    def enter_child(self) -> None:
+        """Begin afresh in a fork: what waits to be written or is under way is the parent's to record, and locks may be held.
+
+        Nobody will flush here, so each record is written at once.
+        """
+        self._lock, self.in_child = threading.RLock(), True
+        self._deferred, self._batch = [], 1
+        for call in self.open_calls:
+            call.abandon()
+        self.open_calls = set()
+        self.recorder.enter_child()
 
     def close(self) -> None:
         """Record the calls still under way: nobody will wait for their end."""
@@ -301,6 +333,11 @@ class Holder:
             return scope
         stack = self._stack
         return stack[-1] if stack else None
+
+    def enter_child(self) -> None:
+        """Tell every open scope that this process is a fork."""
+        for scope in self._stack:
+            scope.enter_child()
 
     @contextmanager
     def beneath(self, scope: Scope) -> Iterator[None]:
@@ -341,3 +378,12 @@ def current() -> list[Scope]:
     if test is None:
         return [block] if block is not None else []
     return [test] if block is None else [test, block]
+
+
+def _enter_child() -> None:
+    tests.enter_child()
+    captures.enter_child()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_enter_child)

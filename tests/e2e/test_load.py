@@ -1,0 +1,191 @@
+"""Many calls at once, many calls in one test, many tests: nothing mixed up, nothing twice, nothing kept that is over."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+
+from conftest import RunApplication, Suite
+from e2e.test_application import ASKING
+from openai_standin import Received, Reply, StandIn
+
+STREAMS = 64
+
+STREAMING = """
+import json, os
+import anyio, httpx, pytest
+
+STREAMS = 64
+URL = os.environ["OPENAI_BASE_URL"] + "/chat/completions"
+
+def body(text):
+    return {"model": "gpt-4o", "stream": True, "messages": [{"role": "user", "content": text}]}
+
+def said(lines):
+    events = [json.loads(line[6:]) for line in lines if line.startswith("data: {")]
+    return "".join(event["choices"][0]["delta"]["content"] for event in events)
+
+def ask(text):
+    with httpx.stream("POST", URL, json=body(text), timeout=30) as response:
+        return said(list(response.iter_lines()))
+
+async def ask_async(client, text, heard):
+    async with client.stream("POST", URL, json=body(text)) as response:
+        heard[text] = said([line async for line in response.aiter_lines()])
+
+def check(heard, log, kind):
+    assert heard == {f"{kind} {n}": f"{kind} {n} one two " for n in range(STREAMS)}
+    assert {call.prompt: call.response for call in log} == heard
+    assert len(log) == len({call.request_id for call in log}) == STREAMS
+
+def test_threads(llmlog):
+    from concurrent.futures import ThreadPoolExecutor
+    prompts = [f"thread {n}" for n in range(STREAMS)]
+    with ThreadPoolExecutor(STREAMS) as pool:
+        check(dict(zip(prompts, pool.map(ask, prompts))), llmlog, "thread")
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_tasks(llmlog, backend):
+    heard = {}
+    async def run():
+        async with httpx.AsyncClient(timeout=30) as client, anyio.create_task_group() as group:
+            for n in range(STREAMS):
+                group.start_soon(ask_async, client, f"{backend} {n}", heard)
+    anyio.run(run, backend=backend)
+    check(heard, llmlog, backend)
+"""
+
+
+def _words(received: Received) -> Reply:
+    """A stream that says again what was asked, in three chunks."""
+    words = [received.json()["messages"][0]["content"] + " ", "one ", "two "]
+    return Reply(events=[{"choices": [{"index": 0, "delta": {"content": word}}]} for word in words], pause=0.001)
+
+
+def test_sixty_four_streams_at_once_keep_their_chunks_and_their_tests_apart(suite: Suite) -> None:
+    suite.write(test_it=STREAMING)
+    together = threading.Barrier(STREAMS)
+
+    def reply(received: Received) -> Reply:
+        together.wait(timeout=30)  # nobody gets a byte before all have asked
+        return _words(received)
+
+    assert suite.server is not None
+    suite.server.push(*[reply] * (3 * STREAMS))
+    suite.run("--llmlog-mode=record").assert_outcomes(passed=3)
+    suite.replay_offline().assert_outcomes(passed=3)
+    records = suite.records()
+    assert len(records) == len({record["request_id"] for record in records}) == 6 * STREAMS
+    for record in records:
+        kind = record["prompt"].split()[0]
+        assert record["test_id"] == f"test_it.py::{'test_threads' if kind == 'thread' else f'test_tasks[{kind}]'}"
+    assert len(suite.server.requests) == 3 * STREAMS
+
+
+COUNTED = """
+import gc, os, pathlib
+import httpx, pytest
+
+URL = os.environ["OPENAI_BASE_URL"] + "/chat/completions"
+CLIENT = httpx.Client(headers={"authorization": "Bearer sk-standin"})
+
+def ask(text):
+    assert CLIENT.post(URL, json={"model": "gpt-4o", "messages": [{"role": "user", "content": text}]}).json()["choices"]
+
+def alive():
+    gc.collect()
+    kinds = [type(thing).__name__ for thing in gc.get_objects() if str(type(thing).__module__).startswith("pytest_llmlog.")]
+    return {kind: kinds.count(kind) for kind in ("Scope", "LiveCall", "ReplayedCall", "ReplayQueue", "_Deferred")}
+"""
+
+MANY_CALLS = f"""{COUNTED}
+COUNT = 500
+
+def test_it(llmlog):
+    for number in range(COUNT):
+        ask(f"number {{number}}")
+    assert [call.prompt for call in llmlog] == [f"number {{number}}" for number in range(COUNT)]
+    assert alive()["LiveCall"] <= 1 and alive()["ReplayedCall"] <= 1  # that of the response which the client holds
+"""
+
+
+def test_many_calls_in_one_test_are_recorded_and_replayed_in_order_and_let_go(suite: Suite) -> None:
+    suite.write(test_it=MANY_CALLS)
+    suite.run("--llmlog-mode=record").assert_outcomes(passed=1)
+    suite.replay_offline().assert_outcomes(passed=1)
+    assert [call["prompt"] for call in suite.goldens()["test_it.json"]["interactions"]] == [f"number {n}" for n in range(500)]
+    assert len({record["request_id"] for record in suite.records()}) == 1000
+
+
+MANY_TESTS = f"""{COUNTED}
+@pytest.fixture(scope="module", params=range(3))
+def of_module(request):
+    ask(f"module {{request.param}}")
+
+@pytest.mark.parametrize("number", range(40))
+def test_it(llmlog, of_module, number):
+    ask(f"number {{number}}")
+    assert len(llmlog) == 1
+
+def test_failing():
+    ask("failing")
+    assert False
+"""
+
+COUNTING = """
+import json, pathlib
+def pytest_unconfigure(config):
+    import test_it
+    pathlib.Path("alive.json").write_text(json.dumps(test_it.alive()))
+"""
+
+
+def test_of_a_test_that_is_over_nothing_is_kept_but_its_result(suite: Suite) -> None:
+    suite.pytester.makeconftest(COUNTING)
+    suite.write(test_it=MANY_TESTS)
+    for run in (lambda: suite.run("--llmlog-mode=record"), suite.replay_offline):
+        run().assert_outcomes(passed=120, failed=1)
+        alive = json.loads((suite.path / "alive.json").read_text())
+        assert alive.pop("Scope") <= 2  # the run's own, and that of the call which the client holds on to
+        assert max(alive.values()) <= 1, alive
+
+
+def test_in_an_application_that_runs_for_long_memory_stays_flat(
+    application: RunApplication, server: StandIn, tmp_path: Path
+) -> None:
+    """Each call asks something else, with a signature of its own, and one in four fails."""
+    server.push(*[Reply(503 if number % 4 == 0 else 200, {"choices": []}) for number in range(2_400)])
+    application(f"""{ASKING}
+import gc, http.client, json, tracemalloc
+from urllib.parse import urlsplit
+place = urlsplit(os.environ["OPENAI_BASE_URL"])
+connection = http.client.HTTPConnection(place.hostname, place.port)
+
+def call(number):
+    body = json.dumps({{"model": "gpt-4o", "messages": [{{"role": "user", "content": f"number {{number}}"}}]}})
+    signature = f"AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/{{number:08}}/us-east-1, Signature={{number:064x}}"
+    connection.request("POST", "/v1/chat/completions", body, {{"authorization": signature, "content-type": "application/json"}})
+    connection.getresponse().read()
+
+def held():
+    gc.collect()
+    return tracemalloc.get_traced_memory()[0]
+
+with pytest_llmlog.capture("calls.log", keep=10) as calls:
+    for number in range(1_400):
+        call(number)
+    tracemalloc.start()
+    before = held()
+    for number in range(1_400, 1_900):
+        call(number)
+    first = held()
+    for number in range(1_900, 2_400):
+        call(number)
+    last = held()
+    assert len(calls) == 10
+assert last - first < 20_000, (before, first, last)
+""")
+    lines = (tmp_path / "calls.log").read_text().splitlines()
+    assert len(lines) == 2_400
+    assert sum(json.loads(line)["status"] == "failure" for line in lines) == 600
