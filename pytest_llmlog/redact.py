@@ -156,7 +156,7 @@ class Redactor:
             values = [value for value in request_credentials(headers, url) if is_credential(value)]
             is_news = any(value not in self._learned for value in values)
             for value in values:
-                self._learned[value] = self._learned.pop(value, None) or spellings(value)
+                self._learned[value] = self._learned.pop(value) if value in self._learned else spellings(value)
             for value in list(self._learned)[: max(0, len(self._learned) - LEARNED)]:
                 del self._learned[value]
             if is_news:

@@ -79,7 +79,8 @@ def _properties(scope: Scope) -> list[tuple[str, object]]:
 
 def _forget(item: pytest.Item) -> None:
     """Let go of a test that is over: pytest keeps its items to the end of the run."""
-    for key in (SCOPE, SETTINGS, ENTERED, PASSED, RESULT):
+    keys: tuple[pytest.StashKey[Any], ...] = (SCOPE, SETTINGS, ENTERED, PASSED, RESULT)
+    for key in keys:
         if key in item.stash:
             del item.stash[key]
 
@@ -170,7 +171,6 @@ class Session:
 
     def calls_of(self, item: pytest.Item) -> Calls:
         """The interactions of a test, as it sees them."""
-
         scope, settings = item.stash[SCOPE], item.stash[SETTINGS]  # those of this run of the test: a rerun has others
         path = scope.golden_path
 

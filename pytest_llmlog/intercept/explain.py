@@ -8,6 +8,10 @@ from pytest_llmlog.playback import ReplayQueue
 from pytest_llmlog.providers import KEY_VARIABLES, known_host
 from pytest_llmlog.traffic import Request
 
+IN_CHILD = (
+    "this process was forked from the test's: the calls it makes are logged, but only the test's own process records a golden"
+)
+
 LONGEST = 60
 """Lines of a difference shown; a prompt can change everywhere."""
 
@@ -37,7 +41,7 @@ def explain_miss(request: Request, owner: Scope, queue: ReplayQueue | None) -> s
         f"  request: {_subject(request)}",
         f"  golden:  {golden_name}",
     ]
-    tail = [how_to_record(owner)]
+    tail = [IN_CHILD if owner.in_child else how_to_record(owner)]
     if queue is None:
         return "\n".join([*head, "there is no golden yet", *tail])
     if times := queue.recorded(request):
