@@ -37,6 +37,9 @@ class ReplayedCall:
         stored = recorded.wire
         self.response = wire.load_response(stored.response) if stored.response else None
         self.failure = stored.error and TransportFailure(stored.error.type, stored.error.text)
+        if recorded.error_type == reading.UNFINISHED and self.failure is None:
+            # Whoever reads on is not the test, which is over: it loses its connection, and nobody is to blame.
+            self.failure = TransportFailure(reading.UNFINISHED, f"{reading.ENDED_FIRST}, when this was recorded")
         self.retried = retried
         self._owner, self._subject = owner, f"{recorded.operation} {recorded.model or ''}"
 

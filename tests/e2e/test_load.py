@@ -189,3 +189,103 @@ assert last - first < 20_000, (before, first, last)
     lines = (tmp_path / "calls.log").read_text().splitlines()
     assert len(lines) == 2_400
     assert sum(json.loads(line)["status"] == "failure" for line in lines) == 600
+
+
+LEFT_OPEN = """
+import asyncio, json, os, threading
+import httpx, pytest
+
+URL = os.environ["OPENAI_BASE_URL"] + "/chat/completions"
+KEPT = {}
+
+def body(text):
+    return {"model": "gpt-4o", "stream": True, "messages": [{"role": "user", "content": text}]}
+
+def word(line):
+    return json.loads(line[6:])["choices"][0]["delta"]["content"]
+
+def begin(text):
+    client = httpx.Client(timeout=10)
+    response = client.send(client.build_request("POST", URL, json=body(text)), stream=True)
+    lines = filter(None, response.iter_lines())
+    assert word(next(lines)) == f"{text} "
+    return lines
+
+def test_leaves_it(llmlog):
+    KEPT["stream"] = begin("left")
+
+def test_reads_on(llmlog):
+    assert word(next(begin("other"))) == "one "
+    try:
+        rest = [word(line) for line in KEPT["stream"]]
+    except httpx.TransportError as error:  # on replay
+        rest = ["one ", "two "] if "over before" in str(error) else [str(error)]
+    assert rest == ["one ", "two "]
+    KEPT.clear()
+
+def test_leaves_a_thread_reading(llmlog):
+    lines, KEPT["go"], KEPT["read"] = begin("thread"), threading.Event(), []
+    def read():
+        KEPT["go"].wait(10)
+        try:
+            KEPT["read"] += [word(line) for line in lines]
+        except httpx.TransportError:
+            KEPT["read"] += ["one ", "two "]
+    KEPT["thread"] = threading.Thread(target=read)
+    KEPT["thread"].start()
+
+def test_while_the_thread_reads(llmlog):
+    KEPT["go"].set()
+    KEPT["thread"].join()
+    assert KEPT["read"] == ["one ", "two "]
+    list(begin("while"))
+    assert [call.response for call in llmlog] == ["while one two "]
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_leaves_a_task_reading(llmlog):
+    KEPT["begun"], KEPT["go"] = asyncio.Event(), asyncio.Event()
+    async def read():
+        async with httpx.AsyncClient(timeout=10) as client, client.stream("POST", URL, json=body("task")) as response:
+            heard = []
+            try:
+                async for line in response.aiter_lines():
+                    if line:
+                        heard.append(word(line))
+                        KEPT["begun"].set()
+                        await KEPT["go"].wait()
+            except httpx.TransportError:
+                heard += ["one ", "two "]
+            return heard
+    KEPT["task"] = asyncio.create_task(read())
+    await KEPT["begun"].wait()
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_while_the_task_reads(llmlog):
+    KEPT["go"].set()
+    assert await KEPT["task"] == ["task ", "one ", "two "]
+    assert len(llmlog) == 0
+"""
+
+LEFT = {"test_leaves_it": "left", "test_leaves_a_thread_reading": "thread", "test_leaves_a_task_reading": "task"}
+
+
+def test_a_stream_left_open_is_recorded_once_on_its_own_test_and_harms_no_other(suite: Suite) -> None:
+    suite.write(test_it=LEFT_OPEN)
+    assert suite.server is not None
+
+    def slowly(received: Received) -> Reply:
+        return Reply(events=_words(received).events, pause=0.05)
+
+    suite.server.push(*[slowly] * 5)
+    suite.run("--llmlog-mode=record", "-p", "no:randomly").assert_outcomes(passed=6)
+    live = suite.records()
+    suite.replay_offline().assert_outcomes(passed=6)
+    for records in (live, suite.records()[len(live) :]):
+        assert len(records) == 5
+        by_test = {record["test_id"].removeprefix("test_it.py::"): record for record in records}
+        for test, prompt in LEFT.items():
+            record = by_test[test]
+            assert (record["prompt"], record["response"], record["status"]) == (prompt, f"{prompt} ", "failure")
+            assert record["error_type"] == "Unfinished"
+        assert by_test["test_while_the_thread_reads"]["response"] == "while one two "
+        assert set(by_test) == {*LEFT, "test_reads_on", "test_while_the_thread_reads"}
