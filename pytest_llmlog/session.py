@@ -35,6 +35,7 @@ from pytest_llmlog.compare import Terms
 from pytest_llmlog.errors import ConfigError, LogError
 from pytest_llmlog.intercept.scope import Mode, Recorder, Scope, tests
 from pytest_llmlog.log import LogWriter, make_private_folder, write_private_file
+from pytest_llmlog.metrics import METRICS
 from pytest_llmlog.options import Options
 from pytest_llmlog.places import fixture_place, test_place
 from pytest_llmlog.record import Interaction, RunResult, TestResult, Violation
@@ -65,6 +66,9 @@ def _fail(result: TestResult) -> None:
 PROPERTY = "llmlog_"
 """How the names of our ``user_properties`` begin, which JUnit files show."""
 
+_PROPERTIES = {name: f"{PROPERTY}{name}" for name in METRICS}
+"""Made once: pytest keeps each test's to the end of the run."""
+
 
 def _other_properties(item: pytest.Item) -> list[tuple[str, object]]:
     return [entry for entry in item.user_properties if not entry[0].startswith(PROPERTY)]
@@ -73,7 +77,7 @@ def _other_properties(item: pytest.Item) -> list[tuple[str, object]]:
 def _properties(scope: Scope) -> list[tuple[str, object]]:
     """What a test's calls came to by metric, and the limits that do not hold; nothing for a test without calls."""
     scope.flush()
-    figures = [(f"{PROPERTY}{name}", figure) for name, figure in scope.totals.values.items()]
+    figures = [(_PROPERTIES[name], figure) for name, figure in scope.totals.values.items()]
     return [*figures, *((f"{PROPERTY}violation", violation.text.partition("\n")[0]) for violation in scope.violations)]
 
 
@@ -326,11 +330,14 @@ class Session:
         log, root = self._options.log, self._config.rootpath
         return str(log.relative_to(root)) if log.is_relative_to(root) else str(log)
 
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if (result := getattr(report, "llmlog", None)) is not None:
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        is_worker = hasattr(self._config, "workerinput")  # the report goes on to the controller, with all it says
+        if not is_worker and (result := getattr(report, "llmlog", None)) is not None:
+            del report.llmlog  # pytest keeps its reports to the end of the run
             found = msgspec.convert(result, TestResult)
             self._results.append(found)
-            verdict = None if hasattr(self._config, "workerinput") else self._repeats.take(found)
+            verdict = self._repeats.take(found)
             if verdict is not None:
                 self._results.append(replace(verdict, violations=()))
                 repeats.report_of(verdict, report.location, lambda told: self._config.hook.pytest_runtest_logreport(report=told))
