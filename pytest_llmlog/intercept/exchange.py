@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import ipaddress
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 
 from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
 from pytest_llmlog import clock, decoding, matching, reading, redact, scrub, wire
 from pytest_llmlog.errors import GoldenError
-from pytest_llmlog.intercept import interactions, scope
+from pytest_llmlog.intercept import in_use, interactions, scope
 from pytest_llmlog.intercept.explain import explain_miss, explain_missing_key, explain_stream_end
 from pytest_llmlog.intercept.scope import Scope
 from pytest_llmlog.playback import Recorded, ReplayQueue
@@ -50,18 +51,31 @@ class ReplayedCall:
 
 
 class LiveCall:
-    """A call on its way to the provider; the transport tells it what comes back, and it never raises."""
+    """A call on its way to the provider; the transport tells it what comes back, and it never raises.
 
-    def __init__(self, request: Request, endpoint: Endpoint, scopes: Sequence[Scope], key: str, redacted: int) -> None:
+    Attributes:
+        by_cassette: whether another tool's cassette is in use for it; no golden has it then.
+        played: whether that cassette answered it.
+    """
+
+    def __init__(
+        self, request: Request, endpoint: Endpoint, scopes: Sequence[Scope], key: str, redacted: int, *, by_cassette: bool = False
+    ) -> None:
         self._request, self._endpoint, self._scopes, self._key, self._redacted = request, endpoint, scopes, key, redacted
         self._status: int | None = None
         self._headers: Mapping[str, str] = {}
         self._pieces: list[tuple[float, bytes]] = []
         self._finished, self._lock = False, threading.RLock()
+        self.by_cassette, self.played = by_cassette, False
         for owner in scopes:
             owner.open_calls.add(self)
         self._moment = interactions.Moment.now()
         self._started = clock.monotonic()
+        _asking.set(self)
+
+    @property
+    def is_unanswered(self) -> bool:
+        return not self._finished and self._status is None
 
     @property
     def finished(self) -> bool:
@@ -114,8 +128,13 @@ class LiveCall:
         timing = interactions.Timing(self._moment, latency if error else last, first)
         exchange = Exchange(self._request, response, failure, unfinished=unfinished)
         interaction = interactions.live(exchange, self._endpoint, owner, self._key, timing, self._redacted)
+        if self.played:  # no cassette tells how long it took
+            interaction = replace(interaction, source="replay", latency_seconds=None, time_to_first_chunk_seconds=None)
         for each in self._scopes:
-            each.keep(interaction)
+            if self.by_cassette:
+                each.left_to_cassette = True
+            else:
+                each.keep(interaction)
             each.add(interaction)
 
     def _response(self, ended: Ended) -> Response | None:
@@ -140,6 +159,10 @@ class LiveCall:
     def _has_said_all(self, response: Response) -> bool:
         """A caller that leaves after the stream's last word, without waiting for its end, has had the whole answer."""
         return response.is_event_stream and self._endpoint.reader.finished(response)
+
+
+_asking: ContextVar[LiveCall | None] = ContextVar("llmlog_asking", default=None)
+"""The call that the running code made last: when a cassette plays while it is unanswered, that is the answer."""
 
 
 def endpoint_of(method: str, host: str, path: str) -> tuple[Endpoint, list[Scope]] | None:
@@ -177,16 +200,18 @@ def begin(request: Request, endpoint: Endpoint, scopes: Sequence[Scope]) -> Repl
     """
     owner = scopes[0]
     try:
-        queue = owner.queue if owner.replays else None
+        by_cassette = in_use.claims(request)
+        queue = owner.queue if not by_cassette and owner.replays else None
         if queue is not None and (recorded := queue.take_exact(request)) is not None:
             return _replay(queue, recorded, request, endpoint, scopes)
         if not endpoint.known and not endpoint.reader.accepts(request):
             return None
-        if owner.replays:
-            return _replay(*_recorded(request, owner, queue), request, endpoint, scopes)
+        if by_cassette and in_use.will_play(request):
+            return _live(request, endpoint, scopes, by_cassette=True)
+        if owner.mode == "replay" or (not by_cassette and owner.replays):
+            return _replay(*_recorded(request, owner, queue, by_cassette=by_cassette), request, endpoint, scopes)
         if not (owner.may_refuse and _lacks_key(request)):
-            clean, redacted = _clean(request, owner.recorder.redactor)
-            return LiveCall(clean, endpoint, scopes, matching.key(clean, owner.recorder.ignore), redacted)
+            return _live(request, endpoint, scopes, by_cassette=by_cassette)
         refusal = ("refused", explain_missing_key(request, owner))
     except GoldenError as exc:
         refusal = ("golden", str(exc))
@@ -198,6 +223,34 @@ def begin(request: Request, endpoint: Endpoint, scopes: Sequence[Scope]) -> Repl
     owner.refuse(*refusal)  # outside of the handlers: a person reads one error, not a chain
 
 
+def _live(request: Request, endpoint: Endpoint, scopes: Sequence[Scope], *, by_cassette: bool) -> LiveCall:
+    recorder = scopes[0].recorder
+    clean, redacted = _clean(request, recorder.redactor)
+    return LiveCall(clean, endpoint, scopes, matching.key(clean, recorder.ignore), redacted, by_cassette=by_cassette)
+
+
+def played(asked: Callable[[], Request], answered: Callable[[], tuple[int, Mapping[str, str], bytes]]) -> None:
+    """Log what another tool's cassette plays: as the answer to the call that waits for one, else as a call of its own; never raises."""
+    waiting, scopes = _asking.get(), scope.current()
+    if waiting is not None and waiting.is_unanswered:
+        waiting.played = True
+        return
+    try:
+        request = asked()
+        found = endpoint_at(request.method, request.url)
+        if found is None or not (found[0].known or found[0].reader.accepts(request)):
+            return
+        status, headers, body = answered()
+        call = _live(request, *found, by_cassette=True)
+        call.played = True
+        call.responded(status, headers)
+        call.chunk(body)
+        call.finish()
+    except Exception as exc:
+        if scopes:
+            scopes[0].recorder.fault("a call that a cassette played could not be logged", exc)
+
+
 def _clean(request: Request, redactor: redact.Redactor) -> tuple[Request, int]:
     """The request as it may be hashed and written, and how many credentials were taken out."""
     redactor.learn(request.headers, request.url)
@@ -207,12 +260,12 @@ def _clean(request: Request, redactor: redact.Redactor) -> tuple[Request, int]:
     return Request(request.method, url, redact.request_headers(request.headers), body), count + in_url
 
 
-def _recorded(request: Request, owner: Scope, queue: ReplayQueue | None) -> tuple[ReplayQueue, Recorded]:
+def _recorded(request: Request, owner: Scope, queue: ReplayQueue | None, *, by_cassette: bool) -> tuple[ReplayQueue, Recorded]:
     """Look the request up by its replay key, as it was written: without credentials."""
     clean, _ = _clean(request, owner.recorder.redactor)
     found = queue.take(matching.key(clean, owner.recorder.ignore)) if queue else None
     if queue is None or found is None:
-        owner.refuse("refused", explain_miss(clean, owner, queue))
+        owner.refuse("refused", explain_miss(clean, owner, queue, by_cassette=by_cassette))
     return queue, found
 
 

@@ -141,6 +141,7 @@ class Scope:
         violations: what did not hold so far; warnings: what did not but may; checks: what regression checks came to.
         passed: whether a fixture's setup succeeded.
         recorded: live interactions with their wire, for a new golden.
+        left_to_cassette: whether calls were left to another tool's cassette; what a golden holds is not expected then.
         in_child: whether this process is a fork of the one that the test, fixture or block runs in.
     """
 
@@ -175,7 +176,7 @@ class Scope:
         self.open_calls: set[LiveCall] = set()
         self._failures: dict[str, int] = {}
         self._batch = BATCH
-        self.in_child = False
+        self.in_child = self.left_to_cassette = False
         self._lock = threading.RLock()
 
     @property

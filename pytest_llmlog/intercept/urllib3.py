@@ -103,11 +103,12 @@ def _end_attempt(call: LiveCall, retries: Any) -> None:
 
 
 def _listen(response: Any, call: LiveCall, *, preloaded: bool) -> None:
-    if not preloaded:
+    own = hasattr(response, "decode_content")  # else it is a cassette's, with all of the body in it as it came
+    if not preloaded and own:
         response.__class__ = recording(type(response), call)
         return
     headers = plain(response.headers)
-    if response.decode_content:
+    if own and response.decode_content:
         headers.pop("content-encoding", None)
     call.responded(response.status, headers)
     call.chunk(response.data)
