@@ -1,6 +1,7 @@
 """What memory runs take: bytes that Python holds (tracemalloc) and the process's size (RSS), while calls and tests go by.
 
-Run with ``python benchmarks/memory.py [COUNT]``, by default 10,000. Each part is a process of its own. Figures are taken after
+Run with ``python benchmarks/memory.py [COUNT]``, by default 10,000. Each part runs in processes of its own, once with tracemalloc and once
+without, which takes memory itself. Figures are taken after
 a warm-up, a fifth of COUNT, and at the end; the difference is given for each call or test between them. Of tests, pytest
 itself keeps the reports: ``plain`` is the same run without ``--llmlog``.
 """
@@ -11,6 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import replay
@@ -20,7 +22,8 @@ import gc, json, os, sys, tracemalloc
 import httpx
 
 BODY = json.dumps({answer!r}).encode()
-tracemalloc.start()
+if os.environ.get("TRACED"):
+    tracemalloc.start()
 
 def measure(what):
     gc.collect()
@@ -125,12 +128,24 @@ server.shutdown()
 
 
 def _figures(folder: Path, program: str, count: int, *command: str) -> dict[str, tuple[int, int]]:
-    """Run a program in a process of its own; return what it measured: Python's bytes and the process's."""
+    """Run a program in two processes of its own; return Python's bytes as the traced one measured them, and the other's size."""
+    traced, untraced = (_run(folder, program, count, command, TRACED=traced) for traced in ("1", ""))
+    return {when: (held, untraced[when][1]) for when, (held, _) in traced.items()}
+
+
+def _run(folder: Path, program: str, count: int, command: Sequence[str], **environ: str) -> dict[str, tuple[int, int]]:
     source = PARTS.format(answer=replay.ANSWER, question=replay.QUESTION, count=count) + program
     (folder / "test_bench.py").write_text(source, encoding="utf-8")
     (folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
-    environ = {**os.environ, "OPENAI_API_KEY": "sk-standin"}
-    done = subprocess.run([sys.executable, *command], cwd=folder, env=environ, text=True, capture_output=True, check=False)
+    (folder / "calls.log").unlink(missing_ok=True)
+    done = subprocess.run(
+        [sys.executable, *command],
+        cwd=folder,
+        env={**os.environ, **environ, "OPENAI_API_KEY": "sk-standin"},
+        text=True,
+        capture_output=True,
+        check=False,
+    )
     if done.returncode:
         raise SystemExit(done.stdout[-3000:] + done.stderr[-3000:])
     told = [line.split() for line in done.stdout.splitlines() if "FIGURE" in line]
