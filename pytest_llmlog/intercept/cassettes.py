@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Mapping
-from functools import wraps
 from types import ModuleType
 from typing import Any
 
 from pytest_llmlog.intercept import exchange, in_use
+from pytest_llmlog.intercept.patches import original_of
 from pytest_llmlog.traffic import Request
 
 MODULES = ("vcr.cassette", "cassetter.cassette")
@@ -54,13 +54,13 @@ def unpatch(module: ModuleType) -> None:
 def _replace(kind: type, name: str, make: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
     original = getattr(kind, name)
     if not hasattr(original, "llmlog_original"):
-        ours = wraps(original)(make(original))
+        ours = make(original)
         ours.llmlog_original = original  # type: ignore[attr-defined]
         setattr(kind, name, ours)
 
 
 def _restore(kind: type, name: str) -> None:
-    original = getattr(getattr(kind, name), "llmlog_original", None)
+    original = original_of(getattr(kind, name))
     if original is not None:
         setattr(kind, name, original)
 
@@ -71,7 +71,7 @@ def _hand_over() -> None:
     for name, (library, kind, method) in KEPT.items():
         module = sys.modules.get(library)
         ours = getattr(getattr(module, kind, None), method, None)
-        if ours is not None and getattr(ours, "llmlog_original", None) is getattr(kept, name, ours):
+        if ours is not None and original_of(ours) is getattr(kept, name, ours):
             setattr(kept, name, ours)
 
 
