@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections import Counter
 from pathlib import Path
 
 from conftest import RunApplication, Suite
@@ -27,7 +28,7 @@ def said(lines):
     return "".join(event["choices"][0]["delta"]["content"] for event in events)
 
 def ask(text):
-    with httpx.stream("POST", URL, json=body(text), timeout=30) as response:
+    with httpx.stream("POST", URL, json=body(text), timeout=30, verify=False) as response:
         return said(list(response.iter_lines()))
 
 async def ask_async(client, text, heard):
@@ -289,3 +290,91 @@ def test_a_stream_left_open_is_recorded_once_on_its_own_test_and_harms_no_other(
             assert record["error_type"] == "Unfinished"
         assert by_test["test_while_the_thread_reads"]["response"] == "while one two "
         assert set(by_test) == {*LEFT, "test_reads_on", "test_while_the_thread_reads"}
+
+
+NESTED = """
+import asyncio, os, threading
+from concurrent.futures import ThreadPoolExecutor
+import anyio, httpx, pytest, pytest_llmlog
+
+URL = os.environ["OPENAI_BASE_URL"] + "/chat/completions"
+POOL = ThreadPoolExecutor(8)  # outlives every test, and its threads every context
+
+def given(text):
+    return {"json": {"model": "gpt-4o", "messages": [{"role": "user", "content": text}]}, "headers": {"authorization": "Bearer sk-standin"}}
+
+def ask(text):
+    return httpx.post(URL, verify=False, **given(text))
+
+async def ask_async(text):
+    async with httpx.AsyncClient(verify=False) as client:  # whose certificates take long to load, and are not needed
+        await client.post(URL, **given(text))
+
+async def captured(name):
+    with pytest_llmlog.capture(f"{name}.log", session_id=name) as calls:
+        await ask_async(f"{name} 0")
+        await anyio.sleep(0.02)
+        with pytest_llmlog.capture("inner.log", session_id=f"inner {name}"):
+            await ask_async(f"{name} inner")
+            await anyio.sleep(0.02)
+        await ask_async(f"{name} 1")
+    assert [call.prompt for call in calls] == [f"{name} 0", f"{name} 1"]
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_blocks_of_tasks(llmlog, backend):
+    async def run():
+        async with anyio.create_task_group() as group:
+            for number in range(10):
+                group.start_soon(captured, f"{backend} {number}")
+    anyio.run(run, backend=backend)
+    assert len(llmlog) == len({call.prompt for call in llmlog}) == 30
+
+def test_blocks_of_threads(llmlog):
+    def run(number):
+        anyio.run(captured, f"thread {number}")
+    list(POOL.map(run, range(10)))
+    assert len(llmlog) == len({call.prompt for call in llmlog}) == 30
+
+@pytest.fixture(scope="package")
+def of_package():
+    POOL.submit(ask, "package").result()
+    yield
+    POOL.submit(ask, "package teardown").result()
+
+@pytest.mark.parametrize("number", range(3))
+def test_pool(llmlog, of_package, number):
+    list(POOL.map(ask, [f"pool {number} {part}" for part in range(8)]))
+    assert sorted(call.prompt for call in llmlog) == [f"pool {number} {part}" for part in range(8)]
+
+class TestGroup:
+    @pytest.fixture(scope="class", autouse=True)
+    def of_class(self):
+        thread = threading.Thread(target=ask, args=["class"])
+        thread.start()
+        thread.join()
+        ask("class too")
+
+    def test_it(self, llmlog):
+        anyio.run(lambda: anyio.to_thread.run_sync(ask, "to thread"))
+        asyncio.run(asyncio.to_thread(ask, "asyncio to thread"))
+        assert {"to thread", "asyncio to thread"} <= {call.prompt for call in llmlog}
+"""
+
+
+def test_blocks_nested_in_tasks_and_threads_and_a_pool_that_outlives_tests(suite: Suite) -> None:
+    suite.write(test_it=NESTED)
+    suite.run("--llmlog-mode=record").assert_outcomes(passed=7)
+    live = Counter((record["test_id"].removeprefix("test_it.py::"), record["prompt"]) for record in suite.records())
+    assert set(live.values()) == {1}
+    assert {prompt for test, prompt in live if test == "fixture of_package"} == {"package", "package teardown"}
+    assert {prompt for test, prompt in live if test == "fixture TestGroup.of_class"} == {"class", "class too"}
+    assert sum(live.values()) == 3 * 30 + 3 * 8 + 2 + 4
+    for number in range(10):
+        assert len((suite.path / f"thread {number}.log").read_text().splitlines()) == 2
+    inner = [json.loads(line) for line in (suite.path / "inner.log").read_text().splitlines()]
+    assert Counter(record["prompt"] for record in inner) == {
+        f"{kind} {number} inner": 1 for kind in ("asyncio", "trio", "thread") for number in range(10)
+    }
+    suite.log.unlink()
+    suite.replay_offline().assert_outcomes(passed=7)
+    assert Counter((record["test_id"].removeprefix("test_it.py::"), record["prompt"]) for record in suite.records()) == live
