@@ -47,6 +47,7 @@ def unpatch(module: ModuleType) -> None:
         _restore(module.CassetteContextDecorator, "__enter__")
         _restore(module.CassetteContextDecorator, "__exit__")
         _restore(module.Cassette, "play_response")
+        in_use.entered.clear()  # whose end is not seen any more
     else:
         _restore(module.Cassette, "match")
 
