@@ -1,9 +1,9 @@
 """What memory runs take: bytes that Python holds (tracemalloc) and the process's size (RSS), while calls and tests go by.
 
-Run with ``python benchmarks/memory.py [COUNT]``, by default 10,000. Each part runs in processes of its own, once with tracemalloc and once
-without, which takes memory itself. Figures are taken after
-a warm-up, a fifth of COUNT, and at the end; the difference is given for each call or test between them. Of tests, pytest
-itself keeps the reports: ``plain`` is the same run without ``--llmlog``.
+Run with ``python benchmarks/memory.py [COUNT]``, by default 10,000. Each part runs in two processes of its own: one with tracemalloc,
+and one without it for RSS, because it takes memory itself. Figures are taken after a warm-up, a fifth of COUNT, and at the end; the
+difference is given for each call or test between them. Of tests, pytest itself keeps the reports: ``plain`` is the same run without
+``--llmlog``.
 """
 
 from __future__ import annotations
