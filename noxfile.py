@@ -15,6 +15,18 @@ def tests(session: nox.Session) -> None:
     session.run("pytest", "-n2", *session.posargs)
 
 
+@nox.session(python=["3.13"])
+@nox.parametrize("cassettes", ["pytest-recording", "cassetter"])
+def plugins(session: nox.Session, cassettes: str) -> None:
+    """Run what meets other plugins, with either of the two that play cassettes."""
+    session.install("-e", ".[plugins]")
+    if cassettes == "cassetter":  # both own the option --record-mode
+        session.run("python", "-m", "pip", "uninstall", "-y", "pytest-recording")
+        session.install("cassetter")
+    # The rest of the file knows the order of its tests, and one of these plugins shuffles them.
+    session.run("pytest", "-n2", "tests/e2e/test_plugins.py", "-k", "all_the_other or timeout or cassette", *session.posargs)
+
+
 @nox.session(python=["3.10"])
 @nox.parametrize("openai", ["<2", ">=2,<3"], ids=["1.x", "2.x"])
 def sdk(session: nox.Session, openai: str) -> None:

@@ -53,7 +53,7 @@ Saved = Literal["created", "updated", "pending"] | None
 
 def _unplayed(scope: Scope, *, teardown: bool) -> str | None:
     """Say which recorded calls were not made, where calls are replayed."""
-    queue = scope.queue if scope.replays else None
+    queue = scope.queue if not scope.left_to_cassette and scope.replays else None
     left = queue.unplayed(teardown=teardown) if queue else []
     if queue is None or not left:
         return None
@@ -209,7 +209,7 @@ def finish(scope: Scope, *, passed: bool, standards: Standards, settings: Settin
 
 def _save(scope: Scope, accept: str, *, passed: bool) -> Saved:
     path = scope.golden_path
-    if path is None or scope.mode not in ("auto", "record"):
+    if path is None or scope.mode not in ("auto", "record") or (scope.left_to_cassette and not scope.recorded):
         return None
     known = path.exists()
     if scope.mode == "auto" and (known or not passed):

@@ -23,6 +23,9 @@ LINE_LIMIT = 256 * 1024
 READ_LIMIT = 32 * 1024 * 1024
 """Longest line read, in bytes; more is skipped and named, so that memory stays flat. No longer line is written either."""
 
+CLOSED = -1
+"""No file's descriptor."""
+
 RECORD_START = b'{"timestamp":'
 """How every line begins: where a record glued behind a torn line can be found again."""
 
@@ -79,6 +82,8 @@ class LogWriter:
             OSError: it could not be written whole; the next line starts behind a newline of its own.
         """
         with self._lock:
+            if self._descriptor == CLOSED:
+                raise OSError(f"{self.path}: the call ended after its log was closed")
             if self._rotated():
                 old, self._descriptor = self._descriptor, self._open()
                 os.close(old)
@@ -96,10 +101,15 @@ class LogWriter:
             if self._torn:
                 raise OSError(errno.ENOSPC, "a line was cut off", self._name)
 
+    def enter_child(self) -> None:
+        """Give the lock up in a forked process, where the thread that held it does not exist; both go on with the same file."""
+        self._lock = threading.Lock()
+
     def close(self) -> None:
         """Close the descriptor; writing afterwards is an error."""
         with self._lock:
             os.close(self._descriptor)
+            self._descriptor = CLOSED  # its number may be another file's soon
 
 
 class Line(msgspec.Struct, frozen=True):

@@ -6,6 +6,7 @@ import binascii
 import json
 import os
 import re
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
@@ -25,6 +26,9 @@ RESPONSE_HEADERS = frozenset(
     }
 )  # fmt: skip
 RESPONSE_HEADER_PREFIXES = ("x-ratelimit-", "anthropic-ratelimit-", "x-amzn-bedrock-", "x-ms-")
+
+LEARNED = 256
+"""How many credentials of requests are remembered, those used last. One request's may be good for it alone, as AWS's signatures are."""
 
 CREDENTIAL_HEADERS = (
     "authorization", "api-key", "x-api-key", "x-goog-api-key", "proxy-authorization", "cookie", "x-amz-security-token", "x-auth-token",
@@ -134,20 +138,33 @@ class Redactor:
     """
 
     def __init__(self, environ: Mapping[str, str] | None = None, custom: Callable[[str], str] | None = None) -> None:
-        self._credentials: tuple[str, ...] = ()
         self._custom = custom
-        self._remember(environment_credentials(os.environ if environ is None else environ))
+        found = environment_credentials(os.environ if environ is None else environ)
+        self._of_environment = {spelling for value in found for spelling in spellings(value)}
+        self._learned: dict[str, set[str]] = {}
+        self._lock = threading.Lock()
+        self._credentials = self._longest_first()
 
-    def _remember(self, values: Iterable[str]) -> None:
-        """Keep the longest first, because one credential can be a part of another."""
-        new = {spelling for value in values for spelling in spellings(value)}
-        self._credentials = tuple(sorted(new.union(self._credentials), key=lambda value: (-len(value), value)))
+    def _longest_first(self) -> tuple[str, ...]:
+        """All spellings in the order to replace them, because one credential can be a part of another."""
+        known = self._of_environment.union(*self._learned.values())
+        return tuple(sorted(known, key=lambda value: (-len(value), value)))
 
     def learn(self, headers: Mapping[str, str], url: str) -> None:
-        """Remember the credentials of a request."""
-        new = [value for value in request_credentials(headers, url) if is_credential(value) and value not in self._credentials]
-        if new:
-            self._remember(new)
+        """Remember the credentials of a request, in place of those that were not used for longest."""
+        with self._lock:
+            values = [value for value in request_credentials(headers, url) if is_credential(value)]
+            is_news = any(value not in self._learned for value in values)
+            for value in values:
+                self._learned[value] = self._learned.pop(value) if value in self._learned else spellings(value)
+            for value in list(self._learned)[: max(0, len(self._learned) - LEARNED)]:
+                del self._learned[value]
+            if is_news:
+                self._credentials = self._longest_first()
+
+    def enter_child(self) -> None:
+        """Give the lock up in a forked process, where the thread that held it does not exist."""
+        self._lock = threading.Lock()
 
     def text(self, text: str) -> tuple[str, int]:
         """Return the text without credentials and how many were replaced."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NoReturn
@@ -39,6 +39,7 @@ from pytest_llmlog.intercept.outlets import Watch
 from pytest_llmlog.intercept.scope import Mode, Recorder, Scope, tests
 from pytest_llmlog.journal import Head, Journal
 from pytest_llmlog.log import LogWriter
+from pytest_llmlog.metrics import METRICS
 from pytest_llmlog.options import Options
 from pytest_llmlog.places import Place, fixture_place, test_place
 from pytest_llmlog.record import Interaction, RunResult, TestResult, Violation
@@ -69,6 +70,9 @@ def _fail(result: TestResult) -> None:
 PROPERTY = "llmlog_"
 """How the names of our ``user_properties`` begin, which JUnit files show."""
 
+_PROPERTIES = {name: f"{PROPERTY}{name}" for name in METRICS}
+"""Made once: pytest keeps each test's to the end of the run."""
+
 
 def _other_properties(item: pytest.Item) -> list[tuple[str, object]]:
     return [entry for entry in item.user_properties if not entry[0].startswith(PROPERTY)]
@@ -77,8 +81,16 @@ def _other_properties(item: pytest.Item) -> list[tuple[str, object]]:
 def _properties(scope: Scope) -> list[tuple[str, object]]:
     """What a test's calls came to by metric, and the limits that do not hold; nothing for a test without calls."""
     scope.flush()
-    figures = [(f"{PROPERTY}{name}", figure) for name, figure in scope.totals.values.items()]
+    figures = [(_PROPERTIES[name], figure) for name, figure in scope.totals.values.items()]
     return [*figures, *((f"{PROPERTY}violation", violation.text.partition("\n")[0]) for violation in scope.violations)]
+
+
+def _forget(item: pytest.Item) -> None:
+    """Let go of a test that is over: pytest keeps its items to the end of the run."""
+    keys: tuple[pytest.StashKey[Any], ...] = (SCOPE, SETTINGS, ENTERED, PASSED, RESULT)
+    for key in keys:
+        if key in item.stash:
+            del item.stash[key]
 
 
 class Session:
@@ -88,7 +100,6 @@ class Session:
         self._config, self._options, self._recorder, self._faults = config, options, recorder, faults
         self._ignore = recorder.ignore
         self._results: list[TestResult] = []
-        self._fixture_scopes: dict[Any, Scope] = {}
         self._cleanup = ExitStack()
         self._run_scope = self._scope("", None)
         self._any_checks = False
@@ -185,21 +196,15 @@ class Session:
 
     def calls_of(self, item: pytest.Item) -> Calls:
         """The interactions of a test, as it sees them."""
+        scope, settings = item.stash[SCOPE], item.stash[SETTINGS]  # those of this run of the test: a rerun has others
+        path = scope.golden_path
 
         def recorded() -> tuple[Sequence[Interaction] | None, Terms]:
-            settings, path = item.stash[SETTINGS], item.stash[SCOPE].golden_path
             text = golden.read(path) if path is not None else None
             found = golden.parse(path, text).before_teardown if path is not None and text is not None else None
             return found, Terms(settings.compare, settings.ignore, self._standards.scorer)
 
-        return Calls(lambda: item.stash[SCOPE].lines, recorded, self._note(item))
-
-    @staticmethod
-    def _note(item: pytest.Item) -> Callable[[str], None]:
-        def note(text: str) -> None:
-            item.stash[SCOPE].warnings.append(text)  # the scope of the run that is on: a rerun has another
-
-        return note
+        return Calls(lambda: scope.lines, recorded, scope.warnings.append)
 
     # What markers say
 
@@ -292,6 +297,8 @@ class Session:
             repeats.note_failure(item, report)
         if call.when == "teardown" and (result := item.stash.get(RESULT, None)) is not None:
             report.llmlog = msgspec.to_builtins(replace(result, repeat=repeat))
+        if call.when == "teardown":
+            _forget(item)
         return report
 
     def pytest_report_teststatus(self, report: pytest.TestReport) -> repeats.Status | None:
@@ -345,11 +352,14 @@ class Session:
         log, root = self._options.log, self._config.rootpath
         return str(log.relative_to(root)) if log.is_relative_to(root) else str(log)
 
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if (result := getattr(report, "llmlog", None)) is not None:
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        is_worker = hasattr(self._config, "workerinput")  # the report goes on to the controller, with all it says
+        if not is_worker and (result := getattr(report, "llmlog", None)) is not None:
+            del report.llmlog  # pytest keeps its reports to the end of the run
             found = msgspec.convert(result, TestResult)
             self._results.append(found)
-            verdict = None if hasattr(self._config, "workerinput") else self._repeats.take(found)
+            verdict = self._repeats.take(found)
             if verdict is not None:
                 self._results.append(replace(verdict, violations=()))
                 repeats.report_of(verdict, report.location, lambda told: self._config.hook.pytest_runtest_logreport(report=told))

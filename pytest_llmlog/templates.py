@@ -35,7 +35,7 @@ class Match(Struct, frozen=True):
         if len(self.variables) == 1:
             value = next(iter(self.variables.values()))
             return value if isinstance(value, str) else str(value)
-        return {name: _plain(value) for name, value in self.variables.items()} or None
+        return self.variables or None
 
 
 def _plain(value: Any) -> Any:
@@ -130,7 +130,9 @@ class Templates:
         prompt = text.format(**variables)
         if not prompt.strip():
             return prompt
-        self._rendered[prompt.strip()] = Match(name, digest(text.strip().encode()), dict(variables))
+        # The variables as plain values: an object may change until the call is made, and would be kept alive here.
+        values = {field: _plain(value) for field, value in variables.items()}
+        self._rendered[prompt.strip()] = Match(name, digest(text.strip().encode()), values)
         self._rendered.move_to_end(prompt.strip())
         while len(self._rendered) > REMEMBERED:
             self._rendered.popitem(last=False)

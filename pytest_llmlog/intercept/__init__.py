@@ -9,12 +9,14 @@ from collections.abc import Callable
 from functools import partial
 from types import ModuleType
 
-from pytest_llmlog.intercept import aiohttp, grpc, http_client, httplib2, httpx, retries, tornado, urllib3
+from pytest_llmlog.intercept import aiohttp, cassettes, grpc, http_client, httplib2, httpx, retries, tornado, urllib3
 
 TRANSPORTS = {
-    name: transport for transport in (httpx, urllib3, aiohttp, http_client, httplib2, tornado, grpc) for name in transport.MODULES
+    name: transport
+    for transport in (httpx, urllib3, aiohttp, http_client, httplib2, tornado, grpc, cassettes)
+    for name in transport.MODULES
 }
-"""The modules of HTTP clients, each with the module here that patches it."""
+"""The modules of HTTP clients, and behind them those of cassettes, each with the module here that patches it."""
 
 _lock = threading.RLock()
 _users = 0

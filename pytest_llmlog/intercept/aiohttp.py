@@ -13,6 +13,7 @@ from typing import Any
 
 from pytest_llmlog.intercept import exchange, outlets
 from pytest_llmlog.intercept.exchange import CANCELLATIONS, LiveCall, ReplayedCall
+from pytest_llmlog.intercept.patches import original_of
 from pytest_llmlog.traffic import Request
 
 MODULES = ("aiohttp.client",)
@@ -260,6 +261,6 @@ def _listen(response: Any, call: LiveCall, recording: type) -> None:
 
 def unpatch(client: ModuleType) -> None:
     """Take capture out again, unless somebody has patched over it since: then it stays, and finds no scope."""
-    original = getattr(client.ClientSession._request, "llmlog_original", None)
+    original = original_of(client.ClientSession._request)
     if original is not None:
         client.ClientSession._request = original

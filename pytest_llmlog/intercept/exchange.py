@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
 from pytest_llmlog import clock, decoding, matching, reading, redact, scrub, wire
 from pytest_llmlog.errors import GoldenError
-from pytest_llmlog.intercept import interactions, scope
+from pytest_llmlog.intercept import asking, in_use, interactions, scope
+from pytest_llmlog.intercept.asking import Asking
 from pytest_llmlog.intercept.explain import explain_miss, explain_missing_key, explain_stream_end
-from pytest_llmlog.intercept.outlets import Connecting
 from pytest_llmlog.intercept.scope import Scope
 from pytest_llmlog.playback import Recorded, ReplayQueue
 from pytest_llmlog.providers import OTHER, Endpoint, recognise
@@ -37,6 +38,9 @@ class ReplayedCall:
         stored = recorded.wire
         self.response = wire.load_response(stored.response) if stored.response else None
         self.failure = stored.error and TransportFailure(stored.error.type, stored.error.text)
+        if recorded.error_type == reading.UNFINISHED and self.failure is None:
+            # Whoever reads on is not the test, which is over: it loses its connection, and nobody is to blame.
+            self.failure = TransportFailure(reading.UNFINISHED, f"{reading.ENDED_FIRST}, when this was recorded")
         self.retried = retried
         self._owner, self._subject = owner, f"{recorded.operation} {recorded.model or ''}"
 
@@ -47,15 +51,21 @@ class ReplayedCall:
 
 
 class LiveCall:
-    """A call on its way to the provider; the transport tells it what comes back, and it never raises."""
+    """A call on its way to the provider; the transport tells it what comes back, and it never raises.
 
-    def __init__(self, request: Request, endpoint: Endpoint, scopes: Sequence[Scope], key: str, redacted: int) -> None:
+    Attributes:
+        by_cassette: whether another tool's cassette is in use for it; no golden has it then.
+    """
+
+    def __init__(
+        self, request: Request, endpoint: Endpoint, scopes: Sequence[Scope], key: str, redacted: int, *, by_cassette: bool = False
+    ) -> None:
         self._request, self._endpoint, self._scopes, self._key, self._redacted = request, endpoint, scopes, key, redacted
         self._status: int | None = None
         self._headers: Mapping[str, str] = {}
         self._pieces: list[tuple[float, bytes]] = []
-        self._finished = False
-        self._connecting = Connecting(request.host)
+        self._finished, self._lock = False, threading.RLock()
+        self.by_cassette, self._asking = by_cassette, Asking(request.host)
         for owner in scopes:
             owner.open_calls.add(self)
         self._moment = interactions.Moment.now()
@@ -65,28 +75,43 @@ class LiveCall:
     def finished(self) -> bool:
         return self._finished
 
+    def was_played(self) -> None:
+        """Another tool's cassette answers it."""
+        self._asking.played = True
+
     def responded(self, status: int, headers: Mapping[str, str]) -> None:
         """The response's head is here."""
         self._status, self._headers = status, headers
-        self._connecting.end()
+        self._asking.end()
 
     def chunk(self, data: bytes) -> None:
         """A piece of the body is here, and on its way to the caller."""
-        self._pieces.append((clock.monotonic() - self._started, data))
+        if not self._finished:
+            self._pieces.append((clock.monotonic() - self._started, data))
 
     def finish(self, ended: Ended = "whole", error: BaseException | None = None, *, unfinished: bool = False) -> None:
-        """The body has ended, the transport has failed, or nobody waits any more; only the first word counts."""
-        if self._finished:
-            return
-        self._finished = True
+        """The body has ended, the transport has failed, or nobody waits any more; only the first word counts.
+
+        Whoever comes second waits until the call is recorded: a test that ends has all its calls then.
+        """
         latency = clock.monotonic() - self._started
-        self._connecting.end()
+        self._asking.end()
+        with self._lock:
+            if self._finished:
+                return
+            self._finished = True
+            try:
+                self._record(ended, error, latency, unfinished)
+            except Exception as exc:
+                self._scopes[0].recorder.fault("a call could not be recorded", exc)
         for owner in self._scopes:
             owner.open_calls.discard(self)
-        try:
-            self._record(ended, error, latency, unfinished)
-        except Exception as exc:
-            self._scopes[0].recorder.fault("a call could not be recorded", exc)
+        self._pieces, self._scopes = [], ()  # the client may keep its response, and with it this call, for long
+
+    def abandon(self) -> None:
+        """Leave the call to the process that made it; this one is a fork of it."""
+        self._finished, self._lock = True, threading.RLock()
+        self._asking.end()
 
     def _record(self, ended: Ended, error: BaseException | None, latency: float, unfinished: bool) -> None:
         owner = self._scopes[0]
@@ -104,8 +129,13 @@ class LiveCall:
         timing = interactions.Timing(self._moment, latency if error else last, first)
         exchange = Exchange(self._request, response, failure, unfinished=unfinished)
         interaction = interactions.live(exchange, self._endpoint, owner, self._key, timing, self._redacted)
+        if self._asking.played:  # no cassette tells how long it took
+            interaction = replace(interaction, source="replay", latency_seconds=None, time_to_first_chunk_seconds=None)
         for each in self._scopes:
-            each.keep(interaction)
+            if self.by_cassette:
+                each.left_to_cassette = True
+            else:
+                each.keep(interaction)
             each.add(interaction)
 
     def _response(self, ended: Ended) -> Response | None:
@@ -120,11 +150,12 @@ class LiveCall:
     def _decoded(self) -> tuple[dict[str, str], list[tuple[float, bytes]]]:
         headers = redact.response_headers(self._headers)
         encoding = self._headers.get("content-encoding")
+        pieces = list(self._pieces)  # another thread may be reading on
         if not encoding:
-            return headers, self._pieces
-        decoded = decoding.decode(self._pieces, encoding)
+            return headers, pieces
+        decoded = decoding.decode(pieces, encoding)
         # What cannot be decoded is kept as it came, with the header that says so: it still replays.
-        return (headers, decoded) if decoded is not None else ({**headers, "content-encoding": encoding}, self._pieces)
+        return (headers, decoded) if decoded is not None else ({**headers, "content-encoding": encoding}, pieces)
 
     def _has_said_all(self, response: Response) -> bool:
         """A caller that leaves after the stream's last word, without waiting for its end, has had the whole answer."""
@@ -162,17 +193,19 @@ def begin(request: Request, endpoint: Endpoint, scopes: Sequence[Scope]) -> Repl
     """
     owner = scopes[0]
     try:
-        queue = owner.queue if owner.replays else None
+        by_cassette = in_use.claims(request)
+        queue = owner.queue if not by_cassette and owner.replays else None
         if queue is not None and (recorded := queue.take_exact(request)) is not None:
             return _replay(queue, recorded, request, endpoint, scopes)
         if not endpoint.known and not endpoint.reader.accepts(request):
             return None
-        if owner.replays:
-            return _replay(*_recorded(request, owner, queue), request, endpoint, scopes)
+        if by_cassette and in_use.will_play(request):
+            return _live(request, endpoint, scopes, by_cassette=True)
+        if owner.mode == "replay" or (not by_cassette and owner.replays):
+            return _replay(*_recorded(request, owner, queue, by_cassette=by_cassette), request, endpoint, scopes)
         owner.check_place()
         if not (owner.may_refuse and _lacks_key(request)):
-            clean, redacted = _clean(request, owner.recorder.redactor)
-            return LiveCall(clean, endpoint, scopes, matching.key(clean, owner.recorder.ignore), redacted)
+            return _live(request, endpoint, scopes, by_cassette=by_cassette)
         refusal = ("refused", explain_missing_key(request, owner))
     except GoldenError as exc:
         refusal = ("golden", str(exc))
@@ -184,6 +217,34 @@ def begin(request: Request, endpoint: Endpoint, scopes: Sequence[Scope]) -> Repl
     owner.refuse(*refusal)  # outside of the handlers: a person reads one error, not a chain
 
 
+def _live(request: Request, endpoint: Endpoint, scopes: Sequence[Scope], *, by_cassette: bool) -> LiveCall:
+    recorder = scopes[0].recorder
+    clean, redacted = _clean(request, recorder.redactor)
+    return LiveCall(clean, endpoint, scopes, matching.key(clean, recorder.ignore), redacted, by_cassette=by_cassette)
+
+
+def played(asked: Callable[[], Request], answered: Callable[[], tuple[int, Mapping[str, str], bytes]]) -> None:
+    """Log what another tool's cassette plays: as the answer to the call that waits for one, else as a call of its own; never raises."""
+    waiting, scopes = asking.current.get(), scope.current()
+    if waiting is not None and waiting.open:
+        waiting.played = True
+        return
+    try:
+        request = asked()
+        found = endpoint_at(request.method, request.url)
+        if found is None or not (found[0].known or found[0].reader.accepts(request)):
+            return
+        status, headers, body = answered()
+        call = _live(request, *found, by_cassette=True)
+        call.was_played()
+        call.responded(status, headers)
+        call.chunk(body)
+        call.finish()
+    except Exception as exc:
+        if scopes:
+            scopes[0].recorder.fault("a call that a cassette played could not be logged", exc)
+
+
 def _clean(request: Request, redactor: redact.Redactor) -> tuple[Request, int]:
     """The request as it may be hashed and written, and how many credentials were taken out."""
     redactor.learn(request.headers, request.url)
@@ -193,12 +254,12 @@ def _clean(request: Request, redactor: redact.Redactor) -> tuple[Request, int]:
     return Request(request.method, url, redact.request_headers(request.headers), body), count + in_url
 
 
-def _recorded(request: Request, owner: Scope, queue: ReplayQueue | None) -> tuple[ReplayQueue, Recorded]:
+def _recorded(request: Request, owner: Scope, queue: ReplayQueue | None, *, by_cassette: bool) -> tuple[ReplayQueue, Recorded]:
     """Look the request up by its replay key, as it was written: without credentials."""
     clean, _ = _clean(request, owner.recorder.redactor)
     found = queue.take(matching.key(clean, owner.recorder.ignore)) if queue else None
     if queue is None or found is None:
-        owner.refuse("refused", explain_miss(clean, owner, queue))
+        owner.refuse("refused", explain_miss(clean, owner, queue, by_cassette=by_cassette))
     return queue, found
 
 

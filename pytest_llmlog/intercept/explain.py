@@ -8,6 +8,10 @@ from pytest_llmlog.playback import ReplayQueue
 from pytest_llmlog.providers import KEY_VARIABLES, known_host
 from pytest_llmlog.traffic import Request
 
+IN_CHILD = (
+    "this process was forked from the test's: the calls it makes are logged, but only the test's own process records a golden"
+)
+
 LONGEST = 60
 """Lines of a difference shown; a prompt can change everywhere."""
 
@@ -29,7 +33,7 @@ def _indented(lines: list[str]) -> list[str]:
     return [f"  {line}" for line in shown]
 
 
-def explain_miss(request: Request, owner: Scope, queue: ReplayQueue | None) -> str:
+def explain_miss(request: Request, owner: Scope, queue: ReplayQueue | None, *, by_cassette: bool = False) -> str:
     """Say that the golden does not hold a request, and what differs from the nearest one it holds."""
     golden_name = owner.golden_name or "none, the call was made outside of any test"
     head = [
@@ -37,9 +41,10 @@ def explain_miss(request: Request, owner: Scope, queue: ReplayQueue | None) -> s
         f"  request: {_subject(request)}",
         f"  golden:  {golden_name}",
     ]
-    tail = [how_to_record(owner)]
+    tail = [IN_CHILD if owner.in_child else how_to_record(owner)]
     if queue is None:
-        return "\n".join([*head, "there is no golden yet", *tail])
+        why = "a cassette is in use, and has no answer to it" if by_cassette else "there is no golden yet"
+        return "\n".join([*head, why, *tail])
     if times := queue.recorded(request):
         calls = "call" if times == 1 else "calls"
         return "\n".join([*head, f"the golden holds {times} such {calls}, all replayed already: the test made one more", *tail])

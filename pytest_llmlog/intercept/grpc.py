@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 from types import ModuleType
 from typing import Any
 
 from pytest_llmlog.intercept import outlets
+from pytest_llmlog.intercept.patches import original_of
 
 MODULES = ("grpc", "grpc.aio")
 
@@ -33,7 +33,6 @@ def patch(module: ModuleType) -> None:
 
 
 def _telling(original: Any) -> Any:
-    @functools.wraps(original)
     def channel(target: str, *args: Any, **given: Any) -> Any:
         if not str(target).startswith("unix"):
             outlets.connects(_host(str(target)), "grpc")
@@ -46,5 +45,5 @@ def _telling(original: Any) -> Any:
 def unpatch(module: ModuleType) -> None:
     """Take it out again, unless somebody has patched over it since: then it stays, and nobody watches."""
     for name in FACTORIES:
-        if (original := getattr(getattr(module, name), "llmlog_original", None)) is not None:
+        if (original := original_of(getattr(module, name))) is not None:
             setattr(module, name, original)

@@ -12,6 +12,7 @@ from typing import Any
 
 from pytest_llmlog.intercept import exchange
 from pytest_llmlog.intercept.exchange import CANCELLATIONS, LiveCall, ReplayedCall
+from pytest_llmlog.intercept.patches import original_of
 from pytest_llmlog.intercept.retries import no_pause
 from pytest_llmlog.traffic import Request
 
@@ -199,6 +200,6 @@ def patch(module: ModuleType) -> None:
 def unpatch(module: ModuleType) -> None:
     """Take capture out again, unless somebody has patched over it since: then it stays, and finds no scope."""
     for kind, name in ((module.HTTPTransport, "handle_request"), (module.AsyncHTTPTransport, "handle_async_request")):
-        original = getattr(getattr(kind, name), "llmlog_original", None)
+        original = original_of(getattr(kind, name))
         if original is not None:
             setattr(kind, name, original)

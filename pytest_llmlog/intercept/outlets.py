@@ -10,10 +10,9 @@ import ipaddress
 import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextvars import ContextVar
 from typing import Any
 
-from pytest_llmlog.intercept import programs, scope
+from pytest_llmlog.intercept import asking, programs, scope
 from pytest_llmlog.intercept.scope import Recorder
 from pytest_llmlog.providers import known_host
 
@@ -21,33 +20,12 @@ Report = Callable[[str, str], None]
 """Takes the test and the text of a call that went round the capture."""
 
 
-class Connecting:
-    """Stands for a captured call that waits for its response: until then it may look up names and connect."""
-
-    __slots__ = ("host", "open")
-
-    def __init__(self, host: str) -> None:
-        self.host, self.open = host, True
-        _connecting.add(self)
-        _current.set(self)
-
-    def end(self) -> None:
-        """The response is here, or will never be."""
-        self.open = False
-        _connecting.discard(self)
-
-
-_connecting: set[Connecting] = set()
-_current: ContextVar[Connecting | None] = ContextVar("llmlog_connecting", default=None)
-"""Tasks that a client starts to connect inherit it; threads in which an event loop looks up names do not."""
-
-
 def _is_captured(host: str) -> bool:
     """Whether a captured call does this, as far as can be told: by its context, or without one by where it goes."""
-    call = _current.get()
+    call = asking.current.get()
     if call is not None and call.open:
         return True
-    return any(each.host == host or _address(host) is not None for each in list(_connecting))
+    return any(each.host == host or _address(host) is not None for each in list(asking.under_way))
 
 
 class Watch:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, MutableSequence, Sequence
@@ -30,6 +31,9 @@ BATCH = 64
 """Records of replayed interactions are made and written so many at a time, at the end of the test, or when somebody looks:
 one after the other they cost half, and nothing is lost with them that the golden does not hold. Live ones are on the disk
 when they complete."""
+
+FAILED_KEYS = 1_000
+"""How many requests that failed are remembered, the newest, to count their tries."""
 
 Mode = Literal["auto", "replay", "record", "live", "off"]
 
@@ -70,12 +74,17 @@ class Recorder:
     def fault(self, doing: str, error: BaseException) -> None:
         """Report a fault of our own, once; the call it happened in goes on."""
         text = f"{doing}: {type(error).__name__}: {error}"
-        kind = (
-            f"{doing}: {error.errno}" if isinstance(error, OSError) and error.errno else text
-        )  # not once more for each line's size
+        # A full disk is one fault, whatever was to be written.
+        kind = f"{doing}: {error.errno}" if isinstance(error, OSError) and error.errno else text
         if kind not in self._reported:
             self._reported.add(kind)
             self._report(self.redactor.without_credentials(text)[0])
+
+    def enter_child(self) -> None:
+        """Give the locks up that a thread of the parent may have held when this process was forked from it."""
+        self.redactor.enter_child()
+        if self.log is not None:
+            self.log.enter_child()
 
     def write(self, lines: Sequence[bytes], *, failure: bool) -> None:
         """Append valid lines to the log, in one piece, each cut down to the size limit."""
@@ -143,6 +152,8 @@ class Scope:
         violations: what did not hold so far; warnings: what did not but may; checks: what regression checks came to.
         passed: whether a fixture's setup succeeded.
         recorded: live interactions with their wire, for a new golden.
+        left_to_cassette: whether calls were left to another tool's cassette; what a golden holds is not expected then.
+        in_child: whether this process is a fork of the one that the test, fixture or block runs in.
     """
 
     def __init__(
@@ -177,6 +188,8 @@ class Scope:
         self.active = False
         self.open_calls: set[LiveCall] = set()
         self._failures: dict[str, int] = {}
+        self._batch = BATCH
+        self.in_child = self.left_to_cassette = False
         self._lock = threading.RLock()
 
     @property
@@ -243,7 +256,7 @@ class Scope:
 
     def keep(self, interaction: Interaction) -> None:
         """Hold a live interaction with its wire for a new golden."""
-        if self.golden_path is not None and self.mode in ("auto", "record"):
+        if self.golden_path is not None and self.mode in ("auto", "record") and not self.in_child:
             self.recorded.append(interaction)
             if self.journal is not None:
                 self.recorder.journal(self.journal, Entry(in_teardown=self._before_teardown is not None, interaction=interaction))
@@ -267,7 +280,7 @@ class Scope:
         """Take a replayed interaction, made later with its valid line; making it may raise GoldenError."""
         with self._lock:
             self._deferred.append(replayed)
-            if len(self._deferred) >= BATCH:
+            if len(self._deferred) >= self._batch:
                 self.flush()
 
     def flush(self) -> None:
@@ -295,8 +308,8 @@ class Scope:
 
     def _take(self, interaction: Interaction, line: bytes) -> None:
         """Put an interaction into the list, and add up what it came to."""
-        failed, key = interaction.status == "failure", interaction.request_hash
-        self._failures[key] = self._failures.get(key, 0) + 1 if failed else 0
+        failed = interaction.status == "failure"
+        self._count_try(interaction.request_hash, failed=failed)
         sums = self.sums[interaction.source]
         sums.calls += 1
         sums.failed += failed
@@ -304,6 +317,25 @@ class Scope:
         sums.cost_usd += interaction.cost_usd or 0.0
         self.totals.add(interaction)
         self._lines.append(line)
+
+    def _count_try(self, key: str, *, failed: bool) -> None:
+        before = self._failures.pop(key, 0)
+        if failed:
+            self._failures[key] = before + 1
+            if len(self._failures) > FAILED_KEYS:
+                del self._failures[next(iter(self._failures))]
+
+    def enter_child(self) -> None:
+        """Begin afresh in a fork: what waits to be written or is under way is the parent's to record, and locks may be held.
+
+        Nobody will flush here, so each record is written at once.
+        """
+        self._lock, self.in_child = threading.RLock(), True
+        self._deferred, self._batch = [], 1
+        for call in self.open_calls:
+            call.abandon()
+        self.open_calls = set()
+        self.recorder.enter_child()
 
     def close(self) -> None:
         """Record the calls still under way: nobody will wait for their end."""
@@ -329,6 +361,11 @@ class Holder:
             return scope
         stack = self._stack
         return stack[-1] if stack else None
+
+    def enter_child(self) -> None:
+        """Tell every open scope that this process is a fork."""
+        for scope in self._stack:
+            scope.enter_child()
 
     @contextmanager
     def beneath(self, scope: Scope) -> Iterator[None]:
@@ -374,3 +411,12 @@ def current() -> list[Scope]:
 def is_named(host: str, names: frozenset[str]) -> bool:
     """Whether a host is one of these, or below one."""
     return bool(names) and any(host == name or host.endswith(f".{name}") for name in names)
+
+
+def _enter_child() -> None:
+    tests.enter_child()
+    captures.enter_child()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_enter_child)

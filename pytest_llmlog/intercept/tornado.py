@@ -11,6 +11,7 @@ from typing import Any
 from pytest_llmlog.intercept import exchange
 from pytest_llmlog.intercept.bodies import plain, sent
 from pytest_llmlog.intercept.exchange import LiveCall, ReplayedCall
+from pytest_llmlog.intercept.patches import original_of
 from pytest_llmlog.traffic import Request
 
 MODULES = ("tornado.simple_httpclient", "tornado.curl_httpclient")
@@ -129,5 +130,5 @@ def patch(module: ModuleType) -> None:
 def unpatch(module: ModuleType) -> None:
     """Take capture out again, unless somebody has patched over it since: then it stays, and finds no scope."""
     kind = _client(module)
-    if (original := getattr(kind.fetch_impl, "llmlog_original", None)) is not None:
+    if (original := original_of(kind.fetch_impl)) is not None:
         kind.fetch_impl = original

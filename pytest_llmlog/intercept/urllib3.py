@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from pytest_llmlog.intercept import exchange
 from pytest_llmlog.intercept.bodies import Pieces, plain, sent
 from pytest_llmlog.intercept.exchange import LiveCall, ReplayedCall
+from pytest_llmlog.intercept.patches import original_of
 from pytest_llmlog.intercept.urllib3_bodies import recording, replaying
 from pytest_llmlog.traffic import Request
 
@@ -103,11 +104,12 @@ def _end_attempt(call: LiveCall, retries: Any) -> None:
 
 
 def _listen(response: Any, call: LiveCall, *, preloaded: bool) -> None:
-    if not preloaded:
+    own = hasattr(response, "decode_content")  # else it is a cassette's, with all of the body in it as it came
+    if not preloaded and own:
         response.__class__ = recording(type(response), call)
         return
     headers = plain(response.headers)
-    if response.decode_content:
+    if own and response.decode_content:
         headers.pop("content-encoding", None)
     call.responded(response.status, headers)
     call.chunk(response.data)
@@ -152,6 +154,6 @@ def patch(pools: ModuleType) -> None:
 
 def unpatch(pools: ModuleType) -> None:
     """Take capture out again, unless somebody has patched over it since: then it stays, and finds no scope."""
-    original = getattr(pools.HTTPConnectionPool.urlopen, "llmlog_original", None)
+    original = original_of(pools.HTTPConnectionPool.urlopen)
     if original is not None:
         pools.HTTPConnectionPool.urlopen = original

@@ -276,3 +276,39 @@ with pytest_llmlog.capture("calls.log", session_id=7) as calls:
     assert (calls[0].prompt_template, calls[0].template_version, calls[0].input, calls[0].session_id) == ("7", "2", {{"a": 5}}, "7")
 """)
     assert len(_records(tmp_path / "calls.log")) == 1
+
+
+def test_a_cassette_goes_on_answering_when_a_block_inside_of_it_has_ended(
+    application: RunApplication, server: StandIn, tmp_path: Path
+) -> None:
+    application("""
+import asyncio, os, pytest_llmlog
+import aiohttp, httpx
+
+URL = os.environ["OPENAI_BASE_URL"] + "/chat/completions"
+BODY = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]}
+HEADERS = {"authorization": "Bearer sk-standin"}
+
+async def ask_async():
+    async with httpx.AsyncClient() as client:
+        await client.post(URL, json=BODY, headers=HEADERS)
+    async with aiohttp.ClientSession() as session, session.post(URL, json=BODY, headers=HEADERS) as response:
+        await response.read()
+
+def ask():
+    httpx.post(URL, json=BODY, headers=HEADERS)
+    asyncio.run(ask_async())
+
+with pytest_llmlog.capture("first.log"):
+    import vcr  # which keeps what it finds now
+    with vcr.use_cassette("kept.yaml", allow_playback_repeats=True):
+        ask()
+with vcr.use_cassette("kept.yaml", record_mode="none", allow_playback_repeats=True) as cassette:
+    with pytest_llmlog.capture("second.log"):
+        ask()
+    ask()
+    assert cassette.play_count == 6
+""")
+    assert len(server.requests) == 1  # the three are equal, and the cassette repeats itself
+    for name in ("first.log", "second.log"):
+        assert len(_records(tmp_path / name)) == 3

@@ -764,3 +764,13 @@ def test_a_goldens_page_reads_back(value: Any) -> None:
 @pytest.mark.parametrize("path", sorted((FIXTURES / "valid").glob("*.json")), ids=lambda path: path.name)
 def test_a_golden_is_written_as_it_was_read(path: Path) -> None:
     assert encode.golden_bytes(json.loads(path.read_bytes())) == path.read_bytes()
+
+
+def test_a_closed_log_is_never_written_to_though_its_descriptors_number_is_anothers_now(tmp_path: Path) -> None:
+    log = LogWriter(tmp_path / "calls.log")
+    log.close()
+    other = os.open(tmp_path / "other", os.O_RDWR | os.O_CREAT)  # takes the number that has become free
+    with pytest.raises(OSError, match="closed"):
+        log.write(b"{}\n")
+    os.close(other)
+    assert (tmp_path / "other").read_bytes() == b""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -366,3 +367,21 @@ def test_the_users_own_error_reaches_the_caller() -> None:
 def test_the_environment_of_the_process_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOME_API_KEY", "v4lue-of-it")
     assert Redactor().text("v4lue-of-it") == (MASK, 1)
+
+
+def test_credentials_of_requests_are_forgotten_when_many_newer_ones_were_used_and_those_of_the_environment_never() -> None:
+    redactor = Redactor({"SERVICE_TOKEN": "of-the-environment-1"})
+    for number in range(redact.LEARNED * 2):
+        redactor.learn({"authorization": "Bearer used-again-and-again-1"}, "https://x.y/")
+        redactor.learn({"authorization": f"Bearer used-once-{number:06}"}, "https://x.y/")
+    kept = [number for number in range(redact.LEARNED * 2) if redactor.text(f"used-once-{number:06}")[1]]
+    assert kept == list(range(redact.LEARNED + 1, redact.LEARNED * 2))
+    assert redactor.text("of-the-environment-1 used-again-and-again-1") == ("[REDACTED] [REDACTED]", 2)
+
+
+def test_credentials_are_learned_from_many_threads_at_once() -> None:
+    redactor = Redactor({})
+    names = [f"key-of-thread-{number:03}" for number in range(200)]
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda name: redactor.learn({"x-api-key": name}, "https://x.y/"), names))
+    assert redactor.text(" ".join(names))[1] == 200

@@ -103,7 +103,10 @@ def test_odd_fields_never_raise(text: str) -> None:
     ],
 )
 def test_the_input_of_a_match(variables: dict[str, Any], expected: object) -> None:
-    assert templates.Match("t", "h", variables).input == expected
+    made = templates.Templates()
+    match = made.recognise([made.render("t", f"Prompt {' '.join(f'{{{name}}}' for name in variables)}", variables)])
+    assert match is not None
+    assert match.input == expected
 
 
 def test_an_empty_variable_is_found() -> None:
