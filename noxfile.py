@@ -24,7 +24,9 @@ def plugins(session: nox.Session, cassettes: str) -> None:
         session.run("python", "-m", "pip", "uninstall", "-y", "pytest-recording")
         session.install("cassetter")
     # The rest of the file knows the order of its tests, and one of these plugins shuffles them.
-    session.run("pytest", "-n2", "tests/e2e/test_plugins.py", "-k", "all_the_other or timeout or cassette", *session.posargs)
+    session.run(
+        "pytest", "-p", "no:randomly", "tests/e2e/test_plugins.py", "-k", "all_the_other or timeout or cassette", *session.posargs
+    )
 
 
 @nox.session(python=["3.10"])
