@@ -20,7 +20,7 @@ from pytest_llmlog.errors import GoldenError
 from pytest_llmlog.intercept.explain import how_to_record
 from pytest_llmlog.intercept.scope import Scope
 from pytest_llmlog.metrics import Metric, Totals
-from pytest_llmlog.record import CheckResult, Interaction, TestResult, Violation, subject
+from pytest_llmlog.record import Budget, CheckResult, Interaction, TestResult, Violation, subject
 from pytest_llmlog.regress import ALPHA, significant
 from pytest_llmlog.settings import Settings
 from pytest_llmlog.significance import fisher, wilson
@@ -181,9 +181,8 @@ def _note_golden(scope: Scope, error: GoldenError) -> None:
 def finish(scope: Scope, *, passed: bool, standards: Standards, settings: Settings = ANY) -> TestResult:
     """Close a scope: end its open calls, check, save its golden, and sum it up.
 
-    The violations given are those that were not there before the teardown.
+    The violations given are all of the test's; those that were there before it have been told.
     """
-    before = len(scope.violations)
     differences: list[str] = []
     scope.close()
     if passed:
@@ -202,7 +201,7 @@ def finish(scope: Scope, *, passed: bool, standards: Standards, settings: Settin
     result = replace(_sums(scope), golden=saved, golden_path=scope.golden_name or None)
     return replace(
         result, passed=passed, checks=tuple(scope.checks), differences=tuple(differences), warnings=tuple(scope.warnings),
-        violations=tuple(scope.violations[before:]),
+        violations=tuple(scope.violations),
     )  # fmt: skip
 
 
@@ -241,6 +240,8 @@ def _sums(scope: Scope) -> TestResult:
         replayed_tokens=replay.tokens,
         live_cost_usd=live.cost_usd,
         replayed_cost_usd=replay.cost_usd,
+        live_latencies=tuple(live.latencies),
+        replayed_latencies=tuple(replay.latencies),
         figures=scope.totals.values,
         unknown=scope.totals.unknown,
     )
@@ -264,9 +265,7 @@ def _differences(scope: Scope, settings: Settings, standards: Standards) -> list
 
 def run_budget(tests: Sequence[TestResult], limits: Iterable[Limit]) -> tuple[list[Violation], list[str]]:
     """Which limits of the run do not hold, and which cannot be judged."""
-    totals = Totals()
-    for test in tests:
-        totals.merge(test.figures, test.unknown)
+    totals = _totals(tests)
     live, replayed = sum(test.live for test in tests), sum(test.replayed for test in tests)
 
     def spenders(metric: Metric) -> list[tuple[float, str]]:
@@ -274,6 +273,19 @@ def run_budget(tests: Sequence[TestResult], limits: Iterable[Limit]) -> tuple[li
 
     source = budgets.recorded_share(live, replayed)
     return budgets.check(totals.values, totals.unknown, limits, source=source, spenders=spenders)
+
+
+def _totals(tests: Sequence[TestResult]) -> Totals:
+    totals = Totals()
+    for test in tests:
+        totals.merge(test.figures, test.unknown)
+    return totals
+
+
+def budgets_of(tests: Sequence[TestResult], limits: Iterable[Limit]) -> tuple[Budget, ...]:
+    """The limits of the run beside what was spent."""
+    spent = _totals(tests).values
+    return tuple(Budget(limit.metric, spent.get(limit.metric, 0), limit.maximum) for limit in limits)
 
 
 def over_the_suite(tests: Sequence[TestResult]) -> list[Violation]:

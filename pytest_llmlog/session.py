@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 import msgspec
 import pytest
@@ -37,8 +37,10 @@ from pytest_llmlog.intercept.scope import Mode, Recorder, Scope, tests
 from pytest_llmlog.log import LogWriter, make_private_folder, write_private_file
 from pytest_llmlog.options import Options
 from pytest_llmlog.places import fixture_place, test_place
+from pytest_llmlog.printing import printable
 from pytest_llmlog.record import Interaction, RunResult, TestResult, Violation
 from pytest_llmlog.reports import terminal
+from pytest_llmlog.runs import OUTSIDE
 from pytest_llmlog.settings import Settings, of_marker
 from pytest_llmlog.stored import base_id
 
@@ -47,19 +49,17 @@ SETTINGS = pytest.StashKey[Settings]()
 ENTERED = pytest.StashKey[ExitStack]()
 PASSED = pytest.StashKey[bool]()
 RESULT = pytest.StashKey[TestResult]()
-
-OUTSIDE = "outside of tests"
-"""Stands for the test of calls that were made while modules were imported."""
+OUTCOME = pytest.StashKey[Literal["passed", "failed", "skipped"]]()
 
 
 def _refuse(text: str) -> NoReturn:
     """Raise pytest's own failure: no SDK retries it and no ``except Exception`` swallows it."""
-    pytest.fail(text, pytrace=False)
+    pytest.fail(printable(text), pytrace=False)
 
 
-def _fail(result: TestResult) -> None:
-    if result.violations:
-        pytest.fail("\n\n".join(violation.text for violation in result.violations), pytrace=False)
+def _fail(violations: Sequence[Violation]) -> None:
+    if violations:
+        pytest.fail(printable("\n\n".join(violation.text for violation in violations)), pytrace=False)
 
 
 PROPERTY = "llmlog_"
@@ -230,7 +230,7 @@ class Session:
         except BaseException:
             judge.after_failure(item.stash[SCOPE], self._standards, item.stash[SETTINGS])
             raise
-        _fail(judge.after_call(item.stash[SCOPE], self._standards, item.stash[SETTINGS]))
+        _fail(judge.after_call(item.stash[SCOPE], self._standards, item.stash[SETTINGS]).violations)
         item.stash[PASSED] = True
         return result
 
@@ -245,9 +245,10 @@ class Session:
             return result
         finally:
             item.stash[ENTERED].close()
+            known = len(scope.violations)
             item.stash[RESULT] = judge.finish(scope, passed=passed, standards=self._standards, settings=item.stash[SETTINGS])
             if passed:
-                _fail(item.stash[RESULT])
+                _fail(item.stash[RESULT].violations[known:])
 
     def pytest_assertrepr_compare(self, op: str, left: object, right: object) -> list[str] | None:
         if op == "==" and isinstance(left, Interaction) and isinstance(right, Interaction):
@@ -264,13 +265,19 @@ class Session:
             self._expected_failure(item, report, scope)
         if scope is not None and report.failed and call.when == "call":
             shown = str(report.longrepr)
-            hidden = [violation.text for violation in scope.violations if violation.text not in shown]
-            report.sections += [("llmlog", text) for text in hidden]
+            texts = [printable(violation.text) for violation in scope.violations]
+            report.sections += [("llmlog", text) for text in texts if text not in shown]
         repeat = repeats.of(item, item.stash.get(SETTINGS, self._settings), self._standards.family)
         if repeat is not None and report.failed and call.when == "call":
             repeats.note_failure(item, report)
+        if call.when == "setup" or (report.outcome != "passed" and item.stash.get(OUTCOME, "") != "failed"):
+            item.stash[OUTCOME] = "failed" if report.outcome == repeats.FAILED else report.outcome
         if call.when == "teardown" and (result := item.stash.get(RESULT, None)) is not None:
-            report.llmlog = msgspec.to_builtins(replace(result, repeat=repeat))
+            file, line, _ = item.location
+            told = replace(
+                result, repeat=repeat, file=file, line=None if line is None else line + 1, outcome=item.stash.get(OUTCOME, None)
+            )
+            report.llmlog = msgspec.to_builtins(told)
         return report
 
     def pytest_report_teststatus(self, report: pytest.TestReport) -> repeats.Status | None:
@@ -283,7 +290,7 @@ class Session:
             return
         del report.wasxfail
         report.outcome = "failed"
-        report.longrepr = "\n\n".join(violation.text for violation in scope.violations)
+        report.longrepr = printable("\n\n".join(violation.text for violation in scope.violations))
 
     # Fixtures of a wider scope than one test own the calls they make
 
@@ -297,7 +304,7 @@ class Session:
         fixturedef.addfinalizer(lambda: self._fixture_ended(scope, teardown))
         with tests.enter(scope):
             value = yield
-        _fail(judge.after_call(scope, self._standards))
+        _fail(judge.after_call(scope, self._standards).violations)
         scope.passed = True
         fixturedef.addfinalizer(lambda: self._fixture_ends(scope, teardown))
         return value
@@ -308,10 +315,11 @@ class Session:
 
     def _fixture_ended(self, scope: Scope, teardown: ExitStack) -> None:
         teardown.close()
+        known = len(scope.violations)
         result = judge.finish(scope, passed=scope.passed, standards=self._standards)
         self._results.append(result)
         if scope.passed:
-            _fail(result)
+            _fail(result.violations[known:])
 
     # The run
 
@@ -329,7 +337,8 @@ class Session:
             self._results.append(found)
             verdict = None if hasattr(self._config, "workerinput") else self._repeats.take(found)
             if verdict is not None:
-                self._results.append(replace(verdict, violations=()))
+                outcome = "passed" if verdict.passed else "failed"
+                self._results.append(replace(verdict, file=found.file, line=found.line, outcome=outcome))
                 repeats.report_of(verdict, report.location, lambda told: self._config.hook.pytest_runtest_logreport(report=told))
 
     def _made(self, test_ids: Sequence[str]) -> Sequence[Sequence[Interaction]]:
@@ -373,6 +382,8 @@ class Session:
     def _result(self) -> RunResult:
         return RunResult(
             run_id=self._recorder.run_id, mode=self._options.mode, log_path=self._shown_log,
+            baseline=self._standards.baseline.name, content=self._options.content,  # type: ignore[arg-type]
+            budgets=judge.budgets_of(self._results, self._limits.run.values()),
             tests=tuple(self._results), violations=tuple(self._run_violations), warnings=tuple(self._run_warnings),
             faults=tuple(self._faults),
         )  # fmt: skip
@@ -391,7 +402,9 @@ class Session:
             self._faults.append(f"the summary of the run could not be written: {exc}")
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        terminal.write(self._result, terminalreporter, verbosity=self._config.get_verbosity())
+        verbosity, unseen = self._config.get_verbosity(), self._config.getoption("tbstyle") == "no"
+        look = terminal.Look(self._config.get_terminal_writer().fullwidth, verbosity > 0, unseen)
+        terminal.write(self._result, terminalreporter, look, quiet=verbosity < 0)
 
     def pytest_unconfigure(self) -> None:
         self._cleanup.close()

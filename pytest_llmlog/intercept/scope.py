@@ -121,6 +121,7 @@ class Sums:
     def __init__(self) -> None:
         self.calls = self.failed = self.tokens = 0
         self.cost_usd = 0.0
+        self.latencies: list[float] = []
 
 
 class Scope:
@@ -274,6 +275,8 @@ class Scope:
         sums.failed += failed
         sums.tokens += interaction.tokens or 0
         sums.cost_usd += interaction.cost_usd or 0.0
+        if interaction.latency_seconds is not None:
+            sums.latencies.append(interaction.latency_seconds)
         self.totals.add(interaction)
         self._lines.append(line)
 
