@@ -275,6 +275,11 @@ def run_budget(tests: Sequence[TestResult], limits: Iterable[Limit]) -> tuple[li
     return budgets.check(totals.values, totals.unknown, limits, source=source, spenders=spenders)
 
 
+def figures_of(tests: Sequence[TestResult]) -> dict[str, float]:
+    """What the calls of a run came to, by metric."""
+    return _totals(tests).values
+
+
 def _totals(tests: Sequence[TestResult]) -> Totals:
     totals = Totals()
     for test in tests:
@@ -284,7 +289,7 @@ def _totals(tests: Sequence[TestResult]) -> Totals:
 
 def budgets_of(tests: Sequence[TestResult], limits: Iterable[Limit]) -> tuple[Budget, ...]:
     """The limits of the run beside what was spent."""
-    spent = _totals(tests).values
+    spent = figures_of(tests)
     return tuple(Budget(limit.metric, spent.get(limit.metric, 0), limit.maximum) for limit in limits)
 
 

@@ -13,7 +13,7 @@ UNPLAYED = ("fail", "warn", "ignore")
 ACCEPT = ("none", "new", "changed", "all")
 FSYNC = ("never", "failure", "always")
 CONTENT = ("full", "hash", "none")
-GIVEN = ("mode", "budget", "fail", "warn", "baseline", "runs", "accept")
+GIVEN = ("mode", "budget", "fail", "warn", "baseline", "runs", "accept", "report")
 """Options that somebody relies on, and that would do nothing without ``--llmlog``."""
 
 DEFAULT_LOG = Path(".llmlog") / "llm_interactions.log"
@@ -59,6 +59,10 @@ def add_options(parser: pytest.Parser) -> None:
         "--llmlog-accept", choices=ACCEPT, default=None,
         help="Which recordings become goldens at once; the others wait for review beside them. Default: those of tests that pass.",
     )  # fmt: skip
+    add(
+        "--llmlog-report", action="append", metavar="FILE", default=None,
+        help="Write a report of the run: FILE.html, FILE.md or FILE.json. May be repeated.",
+    )  # fmt: skip
     add("--llmlog-wire", action="store_true", default=None, help="Keep the raw exchange in the log as well.")
 
     parser.addini("llmlog", "As --llmlog.", type="bool", default=False)
@@ -73,6 +77,7 @@ def add_options(parser: pytest.Parser) -> None:
     parser.addini("llmlog_accept", "As --llmlog-accept.", default="")
     parser.addini("llmlog_compare", "How answers are compared: exact, text, json, shape, similar:X, none.", default="exact")
     parser.addini("llmlog_scorer", "module:function, two texts to their similarity from 0 to 1.", default="")
+    parser.addini("llmlog_report", "As --llmlog-report, one or more, relative to the root directory.", type="args", default=[])
     parser.addini("llmlog_wire", "As --llmlog-wire.", type="bool", default=False)
     parser.addini("llmlog_hosts", "Further hosts whose calls are logged, whatever their path.", type="args", default=[])
     parser.addini("llmlog_ignore_hosts", "Hosts whose calls are let through untouched.", type="args", default=[])
@@ -106,6 +111,7 @@ class Options(NamedTuple):
     accept: str
     compare: str
     scorer: str
+    report: tuple[Path, ...]
     wire: bool
     hosts: tuple[str, ...]
     ignore_hosts: tuple[str, ...]
@@ -140,6 +146,7 @@ class Options(NamedTuple):
             accept=config.getoption("llmlog_accept") or _choice(config, "llmlog_accept", ("", *ACCEPT)),
             compare=_text(config, "llmlog_compare"),
             scorer=_text(config, "llmlog_scorer"),
+            report=_reports(config),
             wire=bool(config.getoption("llmlog_wire") or _ini(config, "llmlog_wire", "true or false")),
             hosts=tuple(host.lower() for host in _texts(config, "llmlog_hosts")),
             ignore_hosts=tuple(host.lower() for host in _texts(config, "llmlog_ignore_hosts")),
@@ -235,3 +242,8 @@ def _path(config: pytest.Config, name: str) -> Path | None:
     if given := config.getoption(name):
         return Path(config.invocation_params.dir, given)
     return config.rootpath / value if (value := _text(config, name)) else None
+
+
+def _reports(config: pytest.Config) -> tuple[Path, ...]:
+    given = [Path(config.invocation_params.dir, name) for name in config.getoption("llmlog_report") or ()]
+    return (*(config.rootpath / name for name in _texts(config, "llmlog_report")), *given)

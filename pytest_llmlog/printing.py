@@ -24,10 +24,10 @@ def _command(found: re.Match[str]) -> str:
 
 
 def printable(text: str) -> str:
-    """Write out what could move the cursor, hide or reorder text, or command the CI service that reads the output.
+    r"""Write out what could move the cursor, hide or reorder text, or command the CI service that reads the output.
 
-    Control characters, ANSI escapes, bidi controls and invisible characters become ``\\x1b`` or ``\\u202e``; a line that begins with
-    ``::`` begins with ``\\x3a:``.
+    Control characters, ANSI escapes, bidi controls and invisible characters become ``\x1b`` or ``\u202e``; a line that begins with
+    ``::`` begins with ``\x3a:``.
     """
     if not text.isprintable():
         text = "".join(map(_visible, text))

@@ -15,7 +15,7 @@ from pytest_llmlog.baseline import Baseline
 from pytest_llmlog.compare import Terms, compare
 from pytest_llmlog.errors import GoldenError
 from pytest_llmlog.metrics import METRICS, Totals
-from pytest_llmlog.record import Interaction, RunResult, TestResult
+from pytest_llmlog.record import Interaction, RunResult, TestResult, subject
 
 CallVerdict = Literal["changed", "new", "missing", "unchanged", "no baseline"]
 
@@ -50,6 +50,15 @@ class Call(Struct, frozen=True, kw_only=True):
     cause: changes.Cause | None = None
     answer: bool = False
     chunks: tuple[float, ...] | None = None
+
+    def lines(self, number: int) -> list[str]:
+        """What differs, for a person: what changed first, and the answer."""
+        changed = changes.change(number, self.before, self.now)
+        told = changed.text().splitlines() if changed is not None and self.verdict != "unchanged" else []
+        if self.answer and self.before is not None and self.now is not None:
+            told = told or [f"call {number}: {subject(self.now)}: provider drift"]
+            told += ["  answer:", *(f"  {line}" for line in compare(self.before, self.now, Terms()).lines)]
+        return told
 
 
 class Test(Struct, frozen=True, kw_only=True):
@@ -111,16 +120,22 @@ def of_run(
     for call in calls:
         made[owner(call)].append(call)
     results = _merged(run.tests)
-    for test_id in made:
-        results.setdefault(test_id, runs.summed(test_id, made[test_id]))
+    for test_id, own in made.items():
+        results.setdefault(test_id, runs.summed(test_id, own))
     withheld = run.content != "full"
     tests = [_test(result, made[test_id], baseline, root, withheld=withheld) for test_id, result in results.items()]
-    seen = {stored.base_id(test_id) for test_id in results}
-    tests += [Test(result=TestResult(test_id=each), verdict="missing") for each in known if each not in seen]
+    tests += [Test(result=TestResult(test_id=each), verdict="missing") for each in _gone(known, results)]
     order = get_args(TestVerdict)
     tests.sort(key=lambda test: (order.index(test.verdict), -test.now.get("cost_usd", 0), test.result.test_id))
     told = run.without_content() if withheld else run
     return Recap(run=told, baseline=baseline.name, tests=tuple(tests), trend=tuple(trend))
+
+
+def _gone(known: Iterable[str], results: Iterable[str]) -> list[str]:
+    """Tests of the baseline that this run does not have, of the files of which it has others: it may be a part of the suite."""
+    seen = {stored.base_id(test_id) for test_id in results}
+    files = {test_id.partition("::")[0] for test_id in seen}
+    return [each for each in known if each not in seen and each.partition("::")[0] in files]
 
 
 def owner(call: Interaction) -> str:
@@ -147,14 +162,12 @@ def _test(result: TestResult, calls: Sequence[Interaction], baseline: Baseline, 
     path = root / result.golden_path if result.golden_path else None
     own = _golden(path)
     before = () if withheld else _before(result, path, own, baseline)
-    pairs = (
-        [_pair(old, new) for old, new in changes.pairs(before, calls)] if before and calls else [Call(now=call) for call in calls]
-    )
-    if not before and baseline.explicit and not withheld:
-        pairs = [replace(pair, verdict="new") for pair in pairs]
-    told = (
-        replace(result) if not withheld else RunResult(run_id="", mode="", log_path="", tests=(result,)).without_content().tests[0]
-    )
+    fresh = not before and not withheld and result.golden != "updated" and (baseline.explicit or path is not None)
+    if before and calls:
+        pairs = [_pair(old, new) for old, new in changes.pairs(before, calls)]
+    else:
+        pairs = [Call(now=call, verdict="new" if fresh else "no baseline") for call in calls]
+    told = result.without_content() if withheld else result
     figures = Totals(before).values if calls else {}
     causes = tuple(dict.fromkeys(_why(pair) for pair in pairs if pair.verdict in ("changed", "new", "missing") and before))
     return Test(
@@ -230,7 +243,7 @@ def _verdict(result: TestResult, calls: Sequence[Call], before: Mapping[str, flo
         return "changed"
     if not calls:
         return "no baseline"
-    return "unchanged" if known else "new" if result.golden == "created" or calls[0].verdict == "new" else "no baseline"
+    return "unchanged" if known else "new" if calls[0].verdict == "new" else "no baseline"
 
 
 def _timed(calls: Iterable[Call], own: Sequence[Interaction]) -> Iterable[Call]:

@@ -233,6 +233,13 @@ class TestResult(Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
     violations: tuple[Violation, ...] = ()
 
+    def without_content(self) -> TestResult:
+        """The same with figures and verdicts alone."""
+        violations = tuple(replace(each, text="") for each in self.violations)
+        checks = tuple(replace(each, text="") for each in self.checks)
+        repeat = self.repeat and replace(self.repeat, failure="")
+        return replace(self, violations=violations, checks=checks, repeat=repeat, differences=(), warnings=())
+
 
 class RunResult(Struct, frozen=True, kw_only=True):
     """One test session: what a report is made from.
@@ -253,12 +260,7 @@ class RunResult(Struct, frozen=True, kw_only=True):
 
     def without_content(self) -> RunResult:
         """The same run with figures and verdicts alone: nothing that quotes a prompt, an answer or a test's own output."""
-
-        def bare(test: TestResult) -> TestResult:
-            violations = tuple(replace(each, text="") for each in test.violations)
-            checks = tuple(replace(each, text="") for each in test.checks)
-            repeat = test.repeat and replace(test.repeat, failure="")
-            return replace(test, violations=violations, checks=checks, repeat=repeat, differences=(), warnings=())
-
         violations = tuple(replace(each, text="") for each in self.violations)
-        return replace(self, tests=tuple(map(bare, self.tests)), violations=violations, warnings=(), faults=())
+        return replace(
+            self, tests=tuple(test.without_content() for test in self.tests), violations=violations, warnings=(), faults=()
+        )

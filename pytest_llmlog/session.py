@@ -20,9 +20,11 @@ from pytest_llmlog import (
     golden,
     intercept,
     judge,
+    junit,
     matching,
     playback,
     pricing,
+    publishing,
     redact,
     regressions,
     repeats,
@@ -88,6 +90,7 @@ class Session:
         self._cleanup = ExitStack()
         self._run_scope = self._scope("", None)
         self._any_checks = False
+        self._annotations: list[str] = []
         self._log_begins = options.log.stat().st_size if options.log.exists() else 0
         self._run_violations: list[Violation] = []
         self._run_warnings: list[str] = []
@@ -111,6 +114,8 @@ class Session:
         worker: dict[str, Any] = getattr(config, "workerinput", {})
         faults: list[str] = []
         try:
+            if not worker:
+                publishing.check(options)
             recorder = Recorder(
                 worker.get("llmlog_run_id") or uuid.uuid4().hex,
                 LogWriter(startup.log_path(options), options.fsync),  # type: ignore[arg-type]
@@ -324,12 +329,11 @@ class Session:
     # The run
 
     def pytest_report_header(self) -> str:
-        return f"llmlog: mode {self._options.mode}, log {self._shown_log}"
+        return f"llmlog: mode {self._options.mode}, log {self._shown(self._options.log)}"
 
-    @property
-    def _shown_log(self) -> str:
-        log, root = self._options.log, self._config.rootpath
-        return str(log.relative_to(root)) if log.is_relative_to(root) else str(log)
+    def _shown(self, path: Path) -> str:
+        root = self._config.rootpath
+        return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if (result := getattr(report, "llmlog", None)) is not None:
@@ -360,51 +364,66 @@ class Session:
             self._results += msgspec.convert(sent["others"], list[TestResult])
             self._faults += [fault for fault in sent["faults"] if fault not in self._faults]
 
-    @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
+        output = getattr(self._config, "workeroutput", None)
+        if output is None and any(test.live or test.replayed for test in self._results):
+            # Before the writer of JUnit files writes; what fixtures still call when a stopped session ends is not in them.
+            junit.tell(self._config, judge.figures_of(self._results), self._judged()[0])
+        yield
         outside = judge.finish(self._run_scope, passed=False, standards=self._standards)
         if outside.live or outside.replayed:
             self._results.append(replace(outside, test_id=OUTSIDE))
-        output = getattr(self._config, "workeroutput", None)
         if output is not None:
             # Tests went with their own reports; fixtures and what was called outside of tests have none.
             others = [result for result in self._results if result.test_id == OUTSIDE or "::fixture " in result.test_id]
             output["llmlog"] = {"others": msgspec.to_builtins(others), "faults": self._faults}
             return
-        self._run_violations, self._run_warnings = judge.run_budget(self._results, self._limits.run.values())
-        self._run_violations += judge.over_the_suite(self._results)
+        self._run_violations, self._run_warnings = self._judged()
         if self._run_violations and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        self._keep(session.config.rootpath)
 
-        self._keep_summary()
+    def _judged(self) -> tuple[list[Violation], list[str]]:
+        """What does not hold of the run as a whole, and what cannot be judged."""
+        violations, warnings = judge.run_budget(self._results, self._limits.run.values())
+        return violations + judge.over_the_suite(self._results), warnings
 
     @property
     def _result(self) -> RunResult:
         return RunResult(
-            run_id=self._recorder.run_id, mode=self._options.mode, log_path=self._shown_log,
+            run_id=self._recorder.run_id, mode=self._options.mode, log_path=self._shown(self._options.log),
             baseline=self._standards.baseline.name, content=self._options.content,  # type: ignore[arg-type]
             budgets=judge.budgets_of(self._results, self._limits.run.values()),
             tests=tuple(self._results), violations=tuple(self._run_violations), warnings=tuple(self._run_warnings),
             faults=tuple(self._faults),
         )  # fmt: skip
 
-    def _keep_summary(self) -> None:
-        """Leave what the run came to beside the log, for runs that are compared with it."""
-        if not any(test.live or test.replayed for test in self._results):
-            return
-        path = stored.summary_path(self._options.log, self._recorder.run_id)
+    def _keep(self, root: Path) -> None:
+        """Leave what the run came to beside the log, for runs that are compared with it, and in the reports asked for."""
         try:
-            make_private_folder(path.parent)
             result = self._result if self._options.content == "full" else self._result.without_content()
             text, _ = self._recorder.redactor.bytes(msgspec.json.encode(result))
-            write_private_file(path, text)
+            if any(test.live or test.replayed for test in self._results):
+                path = stored.summary_path(self._options.log, self._recorder.run_id)
+                make_private_folder(path.parent)
+                write_private_file(path, text)
         except Exception as exc:  # a full disk, or the user's own redaction step
             self._faults.append(f"the summary of the run could not be written: {exc}")
+            return
+        self._annotations = publishing.publish(
+            msgspec.json.decode(text, type=RunResult), self._options, self._standards.baseline,
+            root=root, log_begins=self._log_begins, fault=self._faults.append,
+        )  # fmt: skip
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         verbosity, unseen = self._config.get_verbosity(), self._config.getoption("tbstyle") == "no"
         look = terminal.Look(self._config.get_terminal_writer().fullwidth, verbosity > 0, unseen)
         terminal.write(self._result, terminalreporter, look, quiet=verbosity < 0)
+        for path in self._options.report if verbosity >= 0 else ():
+            terminalreporter.write_line(f"llmlog report: {self._shown(path)}")
+        for line in self._annotations:
+            terminalreporter.write_line(line)
 
     def pytest_unconfigure(self) -> None:
         self._cleanup.close()
