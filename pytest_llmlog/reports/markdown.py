@@ -73,7 +73,11 @@ def headline(recap: Recap) -> str:
     """The run in one line: what does not hold, what changed."""
     counts = Counter(test.verdict for test in recap.tests)
     told = [f"{counts[verdict]:,} {verdict}" for verdict in (*FAILING, *NEWS) if counts[verdict]]
-    over = [f"{len(recap.run.violations):,} of the run"] if recap.run.violations else []
+    over = (
+        ["the run over budget" if any(v.kind == "budget" for v in recap.run.violations) else "the suite regressed"]
+        if recap.run.violations
+        else []
+    )
     if not recap.failing and not over:
         return ", ".join(["all hold", *told])
     return ", ".join([*over, *told])
