@@ -5,6 +5,7 @@ A drawing has a few kilobytes, where Vega's scripts would be nine hundred: measu
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -22,6 +23,10 @@ WIDTH = 340
 
 SHOWN = 12
 """How many tests, models or templates a chart shows."""
+
+
+_LINK = re.compile(r'href="[^"#]*#')
+"""Links are to places in the page; vl-convert makes them absolute."""
 
 
 class Chart(Struct, frozen=True):
@@ -59,7 +64,8 @@ def _svg(chart: Any, *, fit: bool = True) -> str:
         .configure_legend(**text, orient="top", title=None)
         .configure_text(color="var(--text)")
     )
-    return str(vl_convert.vegalite_to_svg(styled.to_dict(), allowed_base_urls=[]))
+    drawn: str = vl_convert.vegalite_to_svg(styled.to_dict(), allowed_base_urls=[])
+    return _LINK.sub('href="#', drawn)
 
 
 def _short(names: Iterable[str], length: int = 26) -> dict[str, str]:
@@ -155,7 +161,7 @@ def _distribution(calls: Sequence[Interaction]) -> Chart:
     values = [{"seconds": each} for each in seconds]
     counted = alt.Y("count()", title="calls", axis=alt.Axis(format="d"))
     bars = alt.Chart(alt.InlineData(values=values), height=180).mark_bar(color="var(--first)").encode(
-        x=alt.X("seconds:Q", bin=alt.Bin(maxbins=24), title="seconds"), y=counted
+        x=alt.X("seconds:Q", bin=alt.Bin(maxbins=24), title="seconds", axis=alt.Axis(labelOverlap=True, labelSeparation=6, format="~g")), y=counted
     )  # fmt: skip
     base = alt.Chart(alt.InlineData(values=marks))
     rules = base.mark_rule(color="var(--bad)", strokeWidth=2, strokeDash=[4, 3]).encode(x="seconds:Q")

@@ -36,7 +36,7 @@ def text_of(recap: Recap) -> str:
     parts = files("pytest_llmlog").joinpath("reports", "page")
     style, script = (parts.joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["visible"] = printable
+    environment.filters.update(visible=printable, lines=_lines)
     template = environment.from_string(parts.joinpath("page.html").read_text(encoding="utf-8"))
     failing = list(recap.failing)
     return template.render(
@@ -47,6 +47,12 @@ def text_of(recap: Recap) -> str:
         policy=f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; base-uri 'none'; form-action 'none'",
         goldens=figures.goldens(recap.run.tests), calls=sum(len(test.calls) for test in recap.tests),
     )  # fmt: skip
+
+
+def _lines(text: str) -> list[tuple[str, str]]:
+    """The lines of what did not hold, each with what marks it: a line that differs begins with its sign."""
+    found = [(markdown.SIGN.match(line), line) for line in printable(text).splitlines()]
+    return [({"-": "minus", "+": "plus"}[sign[2]] if sign else "same", line) for sign, line in found]
 
 
 def _hash(text: str) -> str:

@@ -22,7 +22,7 @@ LINES = 60
 
 COLUMNS = ("tokens", "cost_usd", "latency")
 
-_SIGN = re.compile(r"^((?:  )+)([-+])")
+SIGN = re.compile(r"^((?:  )+)([-+])")
 """Of a line that differs, which stands at an even place; GitHub colours it where the sign is the first character."""
 
 _MARKS = str.maketrans({char: f"&#{ord(char)};" for char in string.punctuation})
@@ -74,7 +74,7 @@ def headline(recap: Recap) -> str:
     counts = Counter(test.verdict for test in recap.tests)
     told = [f"{counts[verdict]:,} {verdict}" for verdict in (*FAILING, *NEWS) if counts[verdict]]
     over = (
-        ["the run over budget" if any(v.kind == "budget" for v in recap.run.violations) else "the suite regressed"]
+        ["run over budget" if any(v.kind == "budget" for v in recap.run.violations) else "suite regressed"]
         if recap.run.violations
         else []
     )
@@ -115,7 +115,7 @@ def _detail(test: Test) -> str:
     judged = [check.text for check in result.checks if check.text and check.text not in shown and check.verdict != "unchanged"]
     texts += [*(text.removeprefix("llmlog: ") for text in judged), *result.differences, *result.warnings]
     texts = texts or ["\n".join(_differences(test))]
-    lines = [_SIGN.sub(r"\2\1", line) for text in texts for line in text.splitlines()]
+    lines = [SIGN.sub(r"\2\1", line) for text in texts for line in text.splitlines()]
     if not lines:
         return ""
     more = [f"… {len(lines) - LINES} more lines"] if len(lines) > LINES else []

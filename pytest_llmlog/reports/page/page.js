@@ -167,7 +167,7 @@ function draw(anew = false, all = false) {
   const top = rows.getBoundingClientRect().top;
   all = all || shown.length <= WHOLE;
   const first = all ? 0 : Math.max(0, Math.floor(-top / height) - 8);
-  const last = all ? Math.min(shown.length, 1000) : Math.min(shown.length, Math.ceil((innerHeight - top) / height) + 8);
+  const last = all ? Math.min(shown.length, 1000) : Math.min(shown.length, Math.max(first, Math.ceil((innerHeight - top) / height)) + 8);
   for (const [place, row] of made) if (place < first || place >= last) { if (!row.contains(document.activeElement)) { row.remove(); made.delete(place); } }
   let after = null;
   for (let place = last - 1; place >= first; place--) {
@@ -305,10 +305,17 @@ function aligned(before, now) {
 function table(title, rows, head) {
   const told = rows.filter((row) => row.slice(1).some((value) => value !== undefined && value !== null && value !== ""));
   if (!told.length) return null;
-  const cells = (row) => row.map((value, place) => el(place ? "td" : "th", place ? { dir: "auto" } : { scope: "row" }, shownValue(value)));
+  const cells = (row) => row.map((value, place) => el(place ? "td" : "th", place ? { dir: "auto" } : { scope: "row" }, marked(row, value, place, head)));
   return el("div", { class: "wrap" }, el("h3", {}, title), el("table", {},
     head ? el("thead", {}, el("tr", {}, head.map((name) => el("th", { scope: "col" }, name)))) : null,
     el("tbody", {}, told.map((row) => el("tr", {}, cells(row))))));
+}
+
+// Of a row with a value before and now, the two that differ are marked.
+function marked(row, value, place, head) {
+  const [before, now] = row.slice(1).map(shownValue);
+  if (head?.[1] !== "baseline" || !place || before === now) return shownValue(value);
+  return el(place === 1 ? "del" : "ins", {}, shownValue(value));
 }
 
 function shownValue(value) { return value === undefined || value === null ? "–" : typeof value === "object" ? JSON.stringify(value) : String(value); }
@@ -424,7 +431,7 @@ function route() {
   const said = new URLSearchParams(location.hash.slice(1));
   const call = said.has("call") ? byId.get(said.get("call")) : null;
   const test = said.has("test") ? data.tests[testNumber.get(said.get("test"))] : null;
-  if (call) { cursor = shown.indexOf(call); show(promptOf(call.now).slice(0, 160) || call.name, callView(call), call); return; }
+  if (call) { show(promptOf(call.now).slice(0, 160) || call.name, callView(call), call); return; }
   if (test) { show(test.id, testView(test), null); return; }
   if (said.has("call") || said.has("test")) { show("Not in this report", [el("p", {}, said.get("call") ?? said.get("test"))], null); return; }
   if ($("dialog").open) $("dialog").close();
@@ -442,8 +449,9 @@ function step(by) {
 }
 
 $("dialog").addEventListener("close", () => {
+  const place = shown.indexOf(byId.get(new URLSearchParams(location.hash.slice(1)).get("call")));
   if (/^#(call|test)=/.test(location.hash)) remember();
-  if (cursor >= 0) move(cursor);
+  if (place >= 0) move(place);
   else opener?.focus?.();
 });
 $("close").addEventListener("click", () => $("dialog").close());
