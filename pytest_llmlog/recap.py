@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, get_args
@@ -116,14 +115,12 @@ def of_run(
         known: tests that the baseline holds, to find those that are gone.
         trend: earlier runs.
     """
-    made: dict[str, list[Interaction]] = defaultdict(list)
-    for call in calls:
-        made[owner(call)].append(call)
+    made = runs.by_owner(calls)
     results = _merged(run.tests)
     for test_id, own in made.items():
         results.setdefault(test_id, runs.summed(test_id, own))
     withheld = run.content != "full"
-    tests = [_test(result, made[test_id], baseline, root, withheld=withheld) for test_id, result in results.items()]
+    tests = [_test(result, made.get(test_id, ()), baseline, root, withheld=withheld) for test_id, result in results.items()]
     tests += [Test(result=TestResult(test_id=each), verdict="missing") for each in _gone(known, results)]
     order = get_args(TestVerdict)
     tests.sort(key=lambda test: (order.index(test.verdict), -test.now.get("cost_usd", 0), test.result.test_id))
@@ -136,11 +133,6 @@ def _gone(known: Iterable[str], results: Iterable[str]) -> list[str]:
     seen = {stored.base_id(test_id) for test_id in results}
     files = {test_id.partition("::")[0] for test_id in seen}
     return [each for each in known if each not in seen and each.partition("::")[0] in files]
-
-
-def owner(call: Interaction) -> str:
-    """Whose a call is: a test's, or a session's of an application."""
-    return call.test_id or runs.OUTSIDE if call.session_id == call.run_id else call.test_id or call.session_id
 
 
 def _merged(results: Iterable[TestResult]) -> dict[str, TestResult]:

@@ -137,7 +137,17 @@ def _of_log(path: Path, text: str) -> Found:
     try:
         return msgspec.json.decode(stored.summary_path(path, run_id).read_bytes(), type=RunResult), calls
     except (OSError, ValueError):  # an application's run has none
-        return RunResult(run_id=run_id, mode="log", log_path=str(path), content=_content(calls)), calls
+        tests = tuple(summed(test_id, own) for test_id, own in by_owner(calls).items())
+        return RunResult(run_id=run_id, mode="log", log_path=str(path), content=_content(calls), tests=tests), calls
+
+
+def by_owner(calls: Iterable[Interaction]) -> dict[str, list[Interaction]]:
+    """Calls by whose they are: a test's, or a session's of an application."""
+    found: dict[str, list[Interaction]] = {}
+    for call in calls:
+        session = OUTSIDE if call.session_id == call.run_id else call.session_id
+        found.setdefault(call.test_id or session, []).append(call)
+    return found
 
 
 def _content(calls: Iterable[Interaction]) -> Literal["full", "hash", "none"]:

@@ -44,6 +44,7 @@ from pytest_llmlog.record import Interaction, RunResult, TestResult, Violation
 from pytest_llmlog.reports import terminal
 from pytest_llmlog.runs import OUTSIDE
 from pytest_llmlog.settings import Settings, of_marker
+from pytest_llmlog.status import Status
 from pytest_llmlog.stored import base_id
 
 SCOPE = pytest.StashKey[Scope]()
@@ -82,8 +83,8 @@ def _properties(scope: Scope) -> list[tuple[str, object]]:
 class Session:
     """The plugin object of an enabled run: it opens scopes, judges and saves when they end, and reports at the end."""
 
-    def __init__(self, config: pytest.Config, options: Options, recorder: Recorder, faults: list[str]) -> None:
-        self._config, self._options, self._recorder, self._faults = config, options, recorder, faults
+    def __init__(self, config: pytest.Config, options: Options, recorder: Recorder, faults: list[str], status: Status) -> None:
+        self._config, self._options, self._recorder, self._faults, self._status = config, options, recorder, faults, status
         self._ignore = recorder.ignore
         self._results: list[TestResult] = []
         self._fixture_scopes: dict[Any, Scope] = {}
@@ -113,6 +114,7 @@ class Session:
         """
         worker: dict[str, Any] = getattr(config, "workerinput", {})
         faults: list[str] = []
+        status = Status(config)
         try:
             if not worker:
                 publishing.check(options)
@@ -129,8 +131,9 @@ class Session:
                 line_limit=options.line_limit,
                 worker_id=worker.get("workerid"),
                 git_commit=git.commit(config.rootpath),
+                noticed=lambda call: status.count(1, call.cost_usd or 0.0),
             )
-            session = cls(config, options, recorder, faults)
+            session = cls(config, options, recorder, faults, status)
             session._begin()
         except (LogError, ConfigError) as exc:
             raise pytest.UsageError(str(exc)) from exc
@@ -339,6 +342,8 @@ class Session:
         if (result := getattr(report, "llmlog", None)) is not None:
             found = msgspec.convert(result, TestResult)
             self._results.append(found)
+            if self._config.pluginmanager.has_plugin("dsession"):  # the calls of workers are seen here alone
+                self._status.count(found.live, found.live_cost_usd)
             verdict = None if hasattr(self._config, "workerinput") else self._repeats.take(found)
             if verdict is not None:
                 outcome = "passed" if verdict.passed else "failed"
@@ -419,7 +424,10 @@ class Session:
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         verbosity, unseen = self._config.get_verbosity(), self._config.getoption("tbstyle") == "no"
         look = terminal.Look(self._config.get_terminal_writer().fullwidth, verbosity > 0, unseen)
-        terminal.write(self._result, terminalreporter, look, quiet=verbosity < 0)
+        told = self._result
+        if self._options.content != "full":
+            told = replace(told.without_content(), warnings=told.warnings, faults=told.faults)
+        terminal.write(told, terminalreporter, look, quiet=verbosity < 0)
         for path in self._options.report if verbosity >= 0 else ():
             terminalreporter.write_line(f"llmlog report: {self._shown(path)}")
         for line in self._annotations:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import vl_convert  # noqa: F401  # it loads once in a process, and pytester forgets what was imported in a test
 
 from openai_standin import StandIn
 
@@ -74,6 +75,8 @@ class Suite:
 def suite(pytester: pytest.Pytester, server: StandIn, monkeypatch: pytest.MonkeyPatch) -> Suite:
     for name in ("CI", "OPENAI_BASE_URL", "OPENAI_API_KEY", "PYTEST_ADDOPTS"):
         monkeypatch.setenv(name, "")  # so that what a test sets is undone at its end
+    for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "GITHUB_WORKSPACE"):
+        monkeypatch.delenv(name, raising=False)
     return Suite(pytester, server)
 
 

@@ -40,6 +40,7 @@ class Recorder:
         run_id: the test session or ``capture()`` block.
         log: where lines go; None writes none.
         report: takes the text of a fault of ours, each text once.
+        noticed: takes each live interaction when it has ended.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Recorder:
         line_limit: int = LINE_LIMIT,
         worker_id: str | None = None,
         git_commit: str | None = None,
+        noticed: Callable[[Interaction], None] | None = None,
     ) -> None:
         self.run_id, self.log, self.worker_id, self.git_commit = run_id, log, worker_id, git_commit
         self.redactor = redactor or Redactor()
@@ -65,6 +67,7 @@ class Recorder:
         self._content: Content = content
         self._report = report
         self._reported: set[str] = set()
+        self._noticed = noticed
 
     def fault(self, doing: str, error: BaseException) -> None:
         """Report a fault of our own, once; the call it happened in goes on."""
@@ -72,6 +75,14 @@ class Recorder:
         if text not in self._reported:
             self._reported.add(text)
             self._report(self.redactor.without_credentials(text)[0])
+
+    def notice(self, interaction: Interaction) -> None:
+        """Tell of a live interaction that has ended."""
+        try:
+            if self._noticed is not None:
+                self._noticed(interaction)
+        except Exception as exc:  # a terminal that is gone
+            self.fault("the status could not be shown", exc)
 
     def write(self, lines: Sequence[bytes], *, failure: bool) -> None:
         """Append valid lines to the log, in one piece, each cut down to the size limit."""
@@ -235,6 +246,7 @@ class Scope:
             self.flush()
             self._take(interaction, line or encode.line(record))
             self.recorder.write([line] if line else [], failure=interaction.status == "failure")
+        self.recorder.notice(interaction)
 
     def defer(self, replayed: Callable[[], tuple[Interaction, bytes]]) -> None:
         """Take a replayed interaction, made later with its valid line; making it may raise GoldenError."""
