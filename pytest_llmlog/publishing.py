@@ -46,9 +46,12 @@ def publish(
         made = recap.of_run(run, calls, baseline, root=Path.cwd(), trend=runs.trend(options.log, run.run_id))
         for path in options.report:
             reports.write(made, path)
-        if called:
-            github.append_summary(made)
-        return list(github.commands(made, root)) if called else []
+        if not called:
+            return []
+        github.append_summary(made)
+        return list(github.commands(made, root))
     except (LlmlogError, OSError) as exc:
         fault(f"the report could not be written: {exc}")
-        return []
+    except Exception as exc:  # a fault of ours, or of a library that draws
+        fault(f"the report could not be written: {type(exc).__name__}: {exc}")
+    return []

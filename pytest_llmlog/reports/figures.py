@@ -20,7 +20,7 @@ def calls(tests: Sequence[TestResult]) -> str:
     replayed, live = sum(test.replayed for test in tests), sum(test.live for test in tests)
     failed = sum(test.failed_calls for test in tests)
     parts = [f"{replayed:,} replayed" if replayed else "", f"{live:,} live" if live else "", f"{failed:,} failed" if failed else ""]
-    return f"{count(replayed + live, 'call')}: {', '.join(filter(None, parts))}"
+    return f"{count(replayed + live, 'call')}: {', '.join(filter(None, parts))}" if replayed + live else "no calls"
 
 
 def sources(tests: Sequence[TestResult]) -> list[str]:

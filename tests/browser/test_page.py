@@ -225,6 +225,20 @@ def test_prints_the_whole_list_without_controls(visit: Visit, report: Path) -> N
     assert page.pdf()[:5] == b"%PDF-"
 
 
+def test_a_run_without_calls_says_so(visit: Visit, tmp_path: Path) -> None:
+    from pytest_llmlog import reports
+    from pytest_llmlog.recap import Recap
+    from pytest_llmlog.record import RunResult
+
+    reports.write(
+        Recap(run=RunResult(run_id="a" * 32, mode="auto", log_path="log"), baseline="golden", tests=()), tmp_path / "r.html"
+    )
+    page = visit(file=tmp_path / "r.html")
+    expect(page.locator("main")).to_contain_text("No model was called in this run.")
+    expect(page.locator("#calls")).to_be_hidden()
+    assert page.locator("h1").inner_text() == "llmlog all hold"
+
+
 def test_ten_thousand_calls_stay_usable(visit: Visit, tmp_path: Path) -> None:
     from benchmarks.report import large
     from pytest_llmlog import reports

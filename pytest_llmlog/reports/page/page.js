@@ -25,7 +25,7 @@ function el(name, attributes = {}, ...children) {
 
 function amount(unit, value) {
   if (value === null || value === undefined) return "–";
-  if (unit === "usd") return value >= 1 ? `$${value.toFixed(2)}` : `$${Number(value.toFixed(6))}`.replace(/e-\d+$/, "");
+  if (unit === "usd") return value >= 1 ? `$${value.toFixed(2)}` : `$${value.toFixed(6).replace(/\.?0+$/, "")}`;
   if (unit === "seconds") return value >= 1 ? `${value.toFixed(2)} s` : `${Math.round(value * 1000)} ms`;
   return Number(value).toLocaleString("en", { maximumFractionDigits: 2 });
 }
