@@ -201,7 +201,7 @@ def finish(scope: Scope, *, passed: bool, standards: Standards, settings: Settin
     result = replace(_sums(scope), golden=saved, golden_path=scope.golden_name or None)
     return replace(
         result, passed=passed, checks=tuple(scope.checks), differences=tuple(differences), warnings=tuple(scope.warnings),
-        violations=tuple(scope.violations),
+        violations=tuple(scope.violations), compare=str(settings.compare), ignore=settings.ignore,
     )  # fmt: skip
 
 

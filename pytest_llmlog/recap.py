@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from pytest_llmlog import changes, golden, runs, stored, wire
 from pytest_llmlog.baseline import Baseline
-from pytest_llmlog.compare import Terms, compare
+from pytest_llmlog.compare import Terms, compare, parse_policy
 from pytest_llmlog.errors import GoldenError
 from pytest_llmlog.metrics import METRICS, Totals
 from pytest_llmlog.record import Interaction, RunResult, TestResult, subject
@@ -39,7 +39,7 @@ class Call(Struct, frozen=True, kw_only=True):
 
     Attributes:
         now, before: None where there is none.
-        cause: what changed first; ``answer`` whether the answer did, under the exact policy.
+        cause: what changed first; ``answer`` whether the answer did, by the test's policy (``similar`` by rapidfuzz).
         chunks: arrival of the stream's chunks in seconds since the request; None where nothing tells.
     """
 
@@ -156,7 +156,8 @@ def _test(result: TestResult, calls: Sequence[Interaction], baseline: Baseline, 
     before = () if withheld else _before(result, path, own, baseline)
     fresh = not before and not withheld and result.golden != "updated" and (baseline.explicit or path is not None)
     if before and calls:
-        pairs = [_pair(old, new) for old, new in changes.pairs(before, calls)]
+        terms = Terms(parse_policy(result.compare), result.ignore)
+        pairs = [_pair(old, new, terms) for old, new in changes.pairs(before, calls)]
     else:
         pairs = [Call(now=call, verdict="new" if fresh else "no baseline") for call in calls]
     told = result.without_content() if withheld else result
@@ -190,11 +191,11 @@ def _before(result: TestResult, path: Path | None, own: Sequence[Interaction], b
         return ()
 
 
-def _pair(before: Interaction | None, now: Interaction | None) -> Call:
+def _pair(before: Interaction | None, now: Interaction | None, terms: Terms) -> Call:
     if before is None or now is None:
         return Call(now=now, before=before, verdict="new" if before is None else "missing")
     cause = changes.cause(before, now)
-    answer = not compare(before, now, Terms()).same
+    answer = not compare(before, now, terms).same
     changed = answer or cause != "provider drift"
     return Call(
         now=now, before=before, verdict="changed" if changed else "unchanged", cause=cause if changed else None, answer=answer

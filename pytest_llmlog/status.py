@@ -42,7 +42,7 @@ class Status:
         reporter = config.pluginmanager.get_plugin("terminalreporter")
         if reporter is None or not reporter.isatty() or hasattr(config, "workerinput"):
             return
-        if config.get_verbosity() < 0 or config.getoption("capture") == "no":
+        if config.get_verbosity() < 0 or config.getoption("capture", "no") == "no":
             return
         self._told, self._at = self._calls, clock.monotonic()
         money = f", {show('usd', self._cost)}" if self._cost else ""

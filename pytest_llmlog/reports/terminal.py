@@ -124,7 +124,8 @@ def _table(tests: Sequence[TestResult], look: Look) -> Iterator[Line]:
 
 def _violations(tests: Sequence[TestResult], look: Look) -> Iterator[Line]:
     """What did not hold in tests and what changed first; whole where pytest's own report of failures is not there."""
-    found = [(test, violation) for test in tests for violation in test.violations]
+    last = {test.test_id: test for test in tests}  # of reruns
+    found = [(test, violation) for test in last.values() for violation in test.violations]
     if not found:
         return
     counts = Counter(violation.kind for _, violation in found)

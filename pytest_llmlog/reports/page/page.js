@@ -371,6 +371,8 @@ function against(call) {
   if (call.verdict === "new") return `New: the baseline ${data.baseline} has no such call.`;
   if (call.verdict === "missing") return `Missing: only the baseline ${data.baseline} makes this call.`;
   if (call.verdict === "no baseline") return data.content === "full" ? "There is nothing to compare it with." : "Not compared: the log holds no prompts and answers.";
+  if (call.verdict === "unchanged" && Object.keys(call.before).some((name) => name.startsWith("response")))
+    return `The request is as in the baseline ${data.baseline}, and the answer differs no more than the test's compare allows.`;
   if (call.verdict === "unchanged") return `Request and answer are as in the baseline ${data.baseline}.`;
   return `Changed against the baseline ${data.baseline}; first: ${call.cause}.`;
 }
