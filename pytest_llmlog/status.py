@@ -40,7 +40,7 @@ class Status:
     def _tell(self) -> None:
         config = self._config
         reporter = config.pluginmanager.get_plugin("terminalreporter")
-        if reporter is None or not reporter.isatty() or hasattr(config, "workerinput"):
+        if reporter is None or not bool(reporter.isatty) or hasattr(config, "workerinput"):
             return
         if config.get_verbosity() < 0 or config.getoption("capture", "no") == "no":
             return
