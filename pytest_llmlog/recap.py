@@ -108,7 +108,7 @@ def of_run(
     """Put a run beside its baseline.
 
     Args:
-        run: the run's result; a test that ran several times counts once, with its last outcome and all its figures.
+        run: the run's result; of a test that was run again the last run counts.
         calls: its interactions, as its log holds them.
         baseline: what they are compared with. Where it is the golden that this run has just written, the committed one is taken.
         root: where the paths of goldens begin.
@@ -116,7 +116,7 @@ def of_run(
         trend: earlier runs.
     """
     made = runs.by_owner(calls)
-    results = _merged(run.tests)
+    results = {result.test_id: result for result in run.tests}
     for test_id, own in made.items():
         results.setdefault(test_id, runs.summed(test_id, own))
     withheld = run.content != "full"
@@ -135,38 +135,29 @@ def _gone(known: Iterable[str], results: Iterable[str]) -> list[str]:
     return [each for each in known if each not in seen and each.partition("::")[0] in files]
 
 
-def _merged(results: Iterable[TestResult]) -> dict[str, TestResult]:
-    """One result for a test: of reruns the last outcome and the sum of the figures."""
-    found: dict[str, TestResult] = {}
-    for result in results:
-        earlier = found.get(result.test_id)
-        if earlier is not None:
-            totals = Totals()
-            for each in (earlier, result):
-                totals.merge(each.figures, each.unknown)
-            sums = {name: getattr(earlier, name) + getattr(result, name) for name in ("live", "replayed", "failed_calls")}
-            result = replace(result, figures=totals.values, unknown=totals.unknown, **sums)
-        found[result.test_id] = result
-    return found
-
-
 def _test(result: TestResult, calls: Sequence[Interaction], baseline: Baseline, root: Path, *, withheld: bool) -> Test:
     path = root / result.golden_path if result.golden_path else None
     own = _golden(path)
     before = () if withheld else _before(result, path, own, baseline)
     fresh = not before and not withheld and result.golden != "updated" and (baseline.explicit or path is not None)
+    last = calls[-(result.live + result.replayed) :]  # before them stand those of a run that was repeated because it failed
     if before and calls:
         terms = Terms(parse_policy(result.compare), result.ignore)
-        pairs = [_pair(old, new, terms) for old, new in changes.pairs(before, calls)]
+        pairs = [_pair(old, new, terms) for old, new in changes.pairs(before, last)]
     else:
-        pairs = [Call(now=call, verdict="new" if fresh else "no baseline") for call in calls]
+        pairs = [Call(now=call, verdict="new" if fresh else "no baseline") for call in last]
     told = result.without_content() if withheld else result
     figures = Totals(before).values if calls else {}
     causes = tuple(dict.fromkeys(_why(pair) for pair in pairs if pair.verdict in ("changed", "new", "missing") and before))
     return Test(
-        result=told, verdict=_verdict(result, pairs, figures, known=bool(before)), calls=tuple(_timed(pairs, own)), before=figures,
+        result=told, verdict=_verdict(result, pairs, figures, known=bool(before)), before=figures,
+        calls=tuple(_timed([*map(_alone, calls[: len(calls) - len(last)]), *pairs], own)),
         causes=causes,
     )  # fmt: skip
+
+
+def _alone(call: Interaction) -> Call:
+    return Call(now=call)
 
 
 def _golden(path: Path | None) -> Sequence[Interaction]:
