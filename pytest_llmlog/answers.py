@@ -10,6 +10,7 @@ from typing import Any
 
 from pytest_llmlog import changes, diff, validation
 from pytest_llmlog.compare import Terms
+from pytest_llmlog.printing import printable
 from pytest_llmlog.record import Interaction, ToolCall, subject
 
 REFUSALS = frozenset(
@@ -19,6 +20,11 @@ REFUSALS = frozenset(
 
 SHOWN = 300
 """How many characters of an answer an assertion shows."""
+
+
+def failure(text: str) -> AssertionError:
+    """The failed assertion that a text tells, whatever a model said in it."""
+    return AssertionError(printable(text))
 
 
 def _shown(text: str | None) -> str:
@@ -49,10 +55,10 @@ def assert_schema(call: Interaction, schema: dict[str, Any] | bool | str | os.Pa
     try:
         answer = call.response_json()
     except ValueError as exc:
-        raise AssertionError(f"{subject(call)}\n  {exc}") from None
+        raise failure(f"{subject(call)}\n  {exc}") from None
     fault = validation.user_fault(answer, schema if isinstance(schema, (dict, bool)) else Path(schema))
     if fault is not None:
-        raise AssertionError(
+        raise failure(
             f"{subject(call)}\n  the answer breaks the schema at {fault.place}: {fault.reason}\n  answer: {_shown(call.response)}"
         )
 
@@ -84,7 +90,7 @@ def assert_tool_call(calls: Sequence[Interaction], name: str, arguments: Expecte
     if named and arguments is not ... and not callable(arguments):
         differences = (diff.fields(tool.arguments, arguments) for tool in named)
         lines += ["nearest, - asked for, + expected:", *(f"  {line}" for line in min(differences, key=len))]
-    raise AssertionError("\n".join(lines))
+    raise failure("\n".join(lines))
 
 
 def _fits(tool: ToolCall, arguments: Expected) -> bool:
@@ -102,7 +108,7 @@ def assert_finish_reason(call: Interaction, allowed: Sequence[str]) -> None:
     __tracebackhide__ = True
     if not call.finish_reasons or not set(call.finish_reasons) <= set(allowed):
         found = ", ".join(map(repr, call.finish_reasons)) or "none was told"
-        raise AssertionError(f"{subject(call)}\n  finish reasons: {found}; expected {' or '.join(map(repr, allowed))}")
+        raise failure(f"{subject(call)}\n  finish reasons: {found}; expected {' or '.join(map(repr, allowed))}")
 
 
 def assert_refused(call: Interaction, *, refused: bool) -> None:
@@ -114,9 +120,9 @@ def assert_refused(call: Interaction, *, refused: bool) -> None:
     __tracebackhide__ = True
     found = refusal(call)
     if refused and found is None:
-        raise AssertionError(f"{subject(call)}\n  not refused; the answer: {_shown(call.response)}")
+        raise failure(f"{subject(call)}\n  not refused; the answer: {_shown(call.response)}")
     if not refused and found is not None:
-        raise AssertionError(f"{subject(call)}\n  refused: {_shown(found)}")
+        raise failure(f"{subject(call)}\n  refused: {_shown(found)}")
 
 
 def assert_matches(before: Sequence[Interaction], now: Sequence[Interaction], terms: Terms) -> None:
@@ -128,7 +134,7 @@ def assert_matches(before: Sequence[Interaction], now: Sequence[Interaction], te
     """
     __tracebackhide__ = True
     if lines := changes.differences(before, now, terms):
-        raise AssertionError("\n".join(["not as in the golden:", *(f"  {line}" for line in lines)]))
+        raise failure("\n".join(["not as in the golden:", *(f"  {line}" for line in lines)]))
 
 
 VARYING = (

@@ -104,7 +104,7 @@ class Calls(Sequence[Interaction]):
         for text in untold:
             self._note(text)
         if found:
-            raise AssertionError("\n\n".join(violation.text for violation in found))
+            raise answers.failure("\n\n".join(violation.text for violation in found))
 
     def _one(self, call: int | Interaction) -> Interaction:
         return self[call] if isinstance(call, int) else call

@@ -20,7 +20,7 @@ from pytest_llmlog.errors import GoldenError
 from pytest_llmlog.intercept.explain import how_to_record
 from pytest_llmlog.intercept.scope import Scope
 from pytest_llmlog.metrics import Metric, Totals
-from pytest_llmlog.record import CheckResult, Interaction, TestResult, Violation, subject
+from pytest_llmlog.record import Budget, CheckResult, Interaction, TestResult, Violation, subject
 from pytest_llmlog.regress import ALPHA, significant
 from pytest_llmlog.settings import Settings
 from pytest_llmlog.significance import fisher, wilson
@@ -178,9 +178,8 @@ def _note_golden(scope: Scope, error: GoldenError) -> None:
 def finish(scope: Scope, *, passed: bool, standards: Standards, settings: Settings = ANY) -> TestResult:
     """Close a scope: end its open calls, check, save its golden, and sum it up.
 
-    The violations given are those that were not there before the teardown.
+    The violations given are all of the test's; those that were there before it have been told.
     """
-    before = len(scope.violations)
     differences: list[str] = []
     scope.close()
     if passed:
@@ -203,7 +202,7 @@ def finish(scope: Scope, *, passed: bool, standards: Standards, settings: Settin
     result = replace(_sums(scope), golden=saved, golden_path=scope.golden_name or None)
     return replace(
         result, passed=passed, checks=tuple(scope.checks), differences=tuple(differences), warnings=tuple(scope.warnings),
-        violations=tuple(scope.violations[before:]),
+        violations=tuple(scope.violations), compare=str(settings.compare), ignore=settings.ignore,
     )  # fmt: skip
 
 
@@ -238,6 +237,8 @@ def _sums(scope: Scope) -> TestResult:
         replayed_tokens=replay.tokens,
         live_cost_usd=live.cost_usd,
         replayed_cost_usd=replay.cost_usd,
+        live_latencies=tuple(live.latencies),
+        replayed_latencies=tuple(replay.latencies),
         figures=scope.totals.values,
         unknown=scope.totals.unknown,
     )
@@ -261,9 +262,7 @@ def _differences(scope: Scope, settings: Settings, standards: Standards) -> list
 
 def run_budget(tests: Sequence[TestResult], limits: Iterable[Limit]) -> tuple[list[Violation], list[str]]:
     """Which limits of the run do not hold, and which cannot be judged."""
-    totals = Totals()
-    for test in tests:
-        totals.merge(test.figures, test.unknown)
+    totals = _totals(tests)
     live, replayed = sum(test.live for test in tests), sum(test.replayed for test in tests)
 
     def spenders(metric: Metric) -> list[tuple[float, str]]:
@@ -280,6 +279,24 @@ def leaks(found: Sequence[str], policy: str) -> tuple[list[Violation], list[str]
     head = f"llmlog: {len(found)} ways to a model went round the capture: not recorded, and not replayed"
     text = "\n".join([head, *(f"  {each}" for each in found)])
     return ([Violation(kind="leak", text=text)], []) if policy == "fail" else ([], [_plain(text)])
+
+
+def figures_of(tests: Sequence[TestResult]) -> dict[str, float]:
+    """What the calls of a run came to, by metric."""
+    return _totals(tests).values
+
+
+def _totals(tests: Sequence[TestResult]) -> Totals:
+    totals = Totals()
+    for test in tests:
+        totals.merge(test.figures, test.unknown)
+    return totals
+
+
+def budgets_of(tests: Sequence[TestResult], limits: Iterable[Limit]) -> tuple[Budget, ...]:
+    """The limits of the run beside what was spent."""
+    spent = figures_of(tests)
+    return tuple(Budget(limit.metric, spent.get(limit.metric, 0), limit.maximum) for limit in limits)
 
 
 def over_the_suite(tests: Sequence[TestResult]) -> list[Violation]:

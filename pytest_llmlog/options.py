@@ -13,7 +13,7 @@ UNPLAYED = LEAKS = ("fail", "warn", "ignore")
 ACCEPT = ("none", "new", "changed", "all")
 FSYNC = ("never", "failure", "always")
 CONTENT = ("full", "hash", "none")
-GIVEN = ("mode", "budget", "fail", "warn", "baseline", "runs", "accept", "block_network")
+GIVEN = ("mode", "budget", "fail", "warn", "baseline", "runs", "accept", "report", "block_network")
 """Options that somebody relies on, and that would do nothing without ``--llmlog``."""
 
 DEFAULT_LOG = Path(".llmlog") / "llm_interactions.log"
@@ -60,6 +60,10 @@ def add_options(parser: pytest.Parser) -> None:
         "--llmlog-accept", choices=ACCEPT, default=None,
         help="Which recordings become goldens at once; the others wait for review beside them. Default: those of tests that pass.",
     )  # fmt: skip
+    add(
+        "--llmlog-report", action="append", metavar="FILE", default=None,
+        help="Write a report of the run: FILE.html, FILE.md or FILE.json. May be repeated.",
+    )  # fmt: skip
     add("--llmlog-wire", action="store_true", default=None, help="Keep the raw exchange in the log as well.")
     add(
         "--llmlog-block-network", action="store_true", default=None,
@@ -78,6 +82,7 @@ def add_options(parser: pytest.Parser) -> None:
     parser.addini("llmlog_accept", "As --llmlog-accept.", default="")
     parser.addini("llmlog_compare", "How answers are compared: exact, text, json, shape, similar:X, none.", default="exact")
     parser.addini("llmlog_scorer", "module:function, two texts to their similarity from 0 to 1.", default="")
+    parser.addini("llmlog_report", "As --llmlog-report, one or more, relative to the root directory.", type="args", default=[])
     parser.addini("llmlog_wire", "As --llmlog-wire.", type="bool", default=False)
     parser.addini("llmlog_block_network", "As --llmlog-block-network.", type="bool", default=False)
     parser.addini("llmlog_leaks", "Calls of models that went round the capture: fail, warn or ignore.", default="warn")
@@ -113,6 +118,7 @@ class Options(NamedTuple):
     accept: str
     compare: str
     scorer: str
+    report: tuple[Path, ...]
     wire: bool
     block_network: bool
     leaks: str
@@ -149,6 +155,7 @@ class Options(NamedTuple):
             accept=config.getoption("llmlog_accept") or _choice(config, "llmlog_accept", ("", *ACCEPT)),
             compare=_text(config, "llmlog_compare"),
             scorer=_text(config, "llmlog_scorer"),
+            report=_reports(config),
             wire=bool(config.getoption("llmlog_wire") or _ini(config, "llmlog_wire", "true or false")),
             block_network=bool(config.getoption("llmlog_block_network") or _ini(config, "llmlog_block_network", "true or false")),
             leaks=_choice(config, "llmlog_leaks", LEAKS),
@@ -248,3 +255,8 @@ def _path(config: pytest.Config, name: str) -> Path | None:
     if given := config.getoption(name):
         return Path(config.invocation_params.dir, given)
     return config.rootpath / value if (value := _text(config, name)) else None
+
+
+def _reports(config: pytest.Config) -> tuple[Path, ...]:
+    given = [Path(config.invocation_params.dir, name) for name in config.getoption("llmlog_report") or ()]
+    return (*(config.rootpath / name for name in _texts(config, "llmlog_report")), *given)

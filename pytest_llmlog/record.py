@@ -159,6 +159,14 @@ class Violation(Struct, frozen=True, kw_only=True):
     limit: float | None = None
 
 
+class Budget(Struct, frozen=True):
+    """A limit of the run and what its calls came to, in the metric's unit."""
+
+    metric: str
+    spent: float
+    limit: float
+
+
 class CheckResult(Struct, frozen=True, kw_only=True):
     """What a regression check of one metric, or of the answers, came to.
 
@@ -195,13 +203,18 @@ class Repeat(Struct, frozen=True, kw_only=True):
 class TestResult(Struct, frozen=True, kw_only=True):
     """What one test or fixture did with language models.
 
-    ``figures`` are what its calls came to by metric, whatever their source; ``unknown`` how many did not tell it.
+    ``figures`` are what its calls came to by metric, whatever their source; ``unknown`` how many did not tell it. ``outcome`` is
+    pytest's, where a test had one. ``file`` is relative to pytest's root directory, ``line`` counts from 1. ``compare`` and ``ignore`` say how its answers are compared.
+    ``live_latencies`` and ``replayed_latencies`` are seconds, one a call.
     """
 
     __test__ = False
 
     test_id: str
+    file: str | None = None
+    line: int | None = None
     passed: bool = False
+    outcome: Literal["passed", "failed", "skipped"] | None = None
     live: int = 0
     replayed: int = 0
     failed_calls: int = 0
@@ -209,23 +222,40 @@ class TestResult(Struct, frozen=True, kw_only=True):
     replayed_tokens: int = 0
     live_cost_usd: float = 0.0
     replayed_cost_usd: float = 0.0
+    live_latencies: tuple[float, ...] = ()
+    replayed_latencies: tuple[float, ...] = ()
     figures: dict[str, float] = {}
     unknown: dict[str, int] = {}
     golden: Literal["created", "updated", "pending"] | None = None
     golden_path: str | None = None
     repeat: Repeat | None = None
+    compare: str = "exact"
+    ignore: tuple[str, ...] = ()
     checks: tuple[CheckResult, ...] = ()
     differences: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     violations: tuple[Violation, ...] = ()
 
+    def without_content(self) -> TestResult:
+        """The same with figures and verdicts alone."""
+        violations = tuple(replace(each, text="") for each in self.violations)
+        checks = tuple(replace(each, text="") for each in self.checks)
+        repeat = self.repeat and replace(self.repeat, failure="")
+        return replace(self, violations=violations, checks=checks, repeat=repeat, differences=(), warnings=())
+
 
 class RunResult(Struct, frozen=True, kw_only=True):
-    """One test session: what a report is made from."""
+    """One test session: what a report is made from.
+
+    ``baseline`` names what its tests were compared with; ``content`` says how much of prompts and answers its log holds.
+    """
 
     run_id: str
     mode: str
     log_path: str
+    baseline: str = "golden"
+    content: Literal["full", "hash", "none"] = "full"
+    budgets: tuple[Budget, ...] = ()
     tests: tuple[TestResult, ...] = ()
     violations: tuple[Violation, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -233,12 +263,7 @@ class RunResult(Struct, frozen=True, kw_only=True):
 
     def without_content(self) -> RunResult:
         """The same run with figures and verdicts alone: nothing that quotes a prompt, an answer or a test's own output."""
-
-        def bare(test: TestResult) -> TestResult:
-            violations = tuple(replace(each, text="") for each in test.violations)
-            checks = tuple(replace(each, text="") for each in test.checks)
-            repeat = test.repeat and replace(test.repeat, failure="")
-            return replace(test, violations=violations, checks=checks, repeat=repeat, differences=(), warnings=())
-
         violations = tuple(replace(each, text="") for each in self.violations)
-        return replace(self, tests=tuple(map(bare, self.tests)), violations=violations, warnings=(), faults=())
+        return replace(
+            self, tests=tuple(test.without_content() for test in self.tests), violations=violations, warnings=(), faults=()
+        )

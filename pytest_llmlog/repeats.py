@@ -10,6 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from pytest_llmlog import judge
+from pytest_llmlog.printing import printable
 from pytest_llmlog.record import Interaction, Repeat, TestResult
 from pytest_llmlog.settings import Settings
 from pytest_llmlog.stored import base_id
@@ -85,7 +86,7 @@ class Repeats:
 
 def report_of(verdict: TestResult, location: tuple[str, int | None, str], log: Callable[[pytest.TestReport], object]) -> None:
     """Report a verdict as a test's."""
-    text = "\n\n".join(violation.text for violation in verdict.violations)
+    text = printable("\n\n".join(violation.text for violation in verdict.violations))
     file, line, name = location
     told = pytest.TestReport(
         verdict.test_id, (file, line, base_id(name)), {}, "passed" if verdict.passed else "failed", text or None, "call"

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 import msgspec
 import pytest
@@ -21,9 +21,11 @@ from pytest_llmlog import (
     intercept,
     journal,
     judge,
+    junit,
     matching,
     playback,
     pricing,
+    publishing,
     redact,
     regressions,
     repeats,
@@ -42,9 +44,12 @@ from pytest_llmlog.log import LogWriter
 from pytest_llmlog.metrics import METRICS
 from pytest_llmlog.options import Options
 from pytest_llmlog.places import Place, fixture_place, test_place
+from pytest_llmlog.printing import printable
 from pytest_llmlog.record import Interaction, RunResult, TestResult, Violation
 from pytest_llmlog.reports import terminal
+from pytest_llmlog.runs import OUTSIDE
 from pytest_llmlog.settings import Settings, of_marker
+from pytest_llmlog.status import Status
 from pytest_llmlog.stored import base_id
 
 SCOPE = pytest.StashKey[Scope]()
@@ -52,19 +57,17 @@ SETTINGS = pytest.StashKey[Settings]()
 ENTERED = pytest.StashKey[ExitStack]()
 PASSED = pytest.StashKey[bool]()
 RESULT = pytest.StashKey[TestResult]()
-
-OUTSIDE = "outside of tests"
-"""Stands for the test of calls that were made while modules were imported."""
+OUTCOME = pytest.StashKey[Literal["passed", "failed", "skipped"]]()
 
 
 def _refuse(text: str) -> NoReturn:
     """Raise pytest's own failure: no SDK retries it and no ``except Exception`` swallows it."""
-    pytest.fail(text, pytrace=False)
+    pytest.fail(printable(text), pytrace=False)
 
 
-def _fail(result: TestResult) -> None:
-    if result.violations:
-        pytest.fail("\n\n".join(violation.text for violation in result.violations), pytrace=False)
+def _fail(violations: Sequence[Violation]) -> None:
+    if violations:
+        pytest.fail(printable("\n\n".join(violation.text for violation in violations)), pytrace=False)
 
 
 PROPERTY = "llmlog_"
@@ -87,7 +90,7 @@ def _properties(scope: Scope) -> list[tuple[str, object]]:
 
 def _forget(item: pytest.Item) -> None:
     """Let go of a test that is over: pytest keeps its items to the end of the run."""
-    keys: tuple[pytest.StashKey[Any], ...] = (SCOPE, SETTINGS, ENTERED, PASSED, RESULT)
+    keys: tuple[pytest.StashKey[Any], ...] = (SCOPE, SETTINGS, ENTERED, PASSED, RESULT, OUTCOME)
     for key in keys:
         if key in item.stash:
             del item.stash[key]
@@ -96,13 +99,14 @@ def _forget(item: pytest.Item) -> None:
 class Session:
     """The plugin object of an enabled run: it opens scopes, judges and saves when they end, and reports at the end."""
 
-    def __init__(self, config: pytest.Config, options: Options, recorder: Recorder, faults: list[str]) -> None:
-        self._config, self._options, self._recorder, self._faults = config, options, recorder, faults
+    def __init__(self, config: pytest.Config, options: Options, recorder: Recorder, faults: list[str], status: Status) -> None:
+        self._config, self._options, self._recorder, self._faults, self._status = config, options, recorder, faults, status
         self._ignore = recorder.ignore
         self._results: list[TestResult] = []
         self._cleanup = ExitStack()
         self._run_scope = self._scope("", None)
         self._any_checks = False
+        self._annotations: list[str] = []
         self._log_begins = options.log.stat().st_size if options.log.exists() else 0
         self._run_violations: list[Violation] = []
         self._run_warnings: list[str] = []
@@ -127,7 +131,10 @@ class Session:
         """
         worker: dict[str, Any] = getattr(config, "workerinput", {})
         faults: list[str] = []
+        status = Status(config)
         try:
+            if not worker:
+                publishing.check(options)
             recorder = Recorder(
                 worker.get("llmlog_run_id") or uuid.uuid4().hex,
                 LogWriter(startup.log_path(options), options.fsync),  # type: ignore[arg-type]
@@ -141,8 +148,9 @@ class Session:
                 line_limit=options.line_limit,
                 worker_id=worker.get("workerid"),
                 git_commit=git.commit(config.rootpath),
+                noticed=lambda call: status.count(1, call.cost_usd or 0.0),
             )
-            session = cls(config, options, recorder, faults)
+            session = cls(config, options, recorder, faults, status)
             session._begin()
         except (LogError, ConfigError) as exc:
             raise pytest.UsageError(str(exc)) from exc
@@ -256,7 +264,7 @@ class Session:
         except BaseException:
             judge.after_failure(item.stash[SCOPE], self._standards, item.stash[SETTINGS])
             raise
-        _fail(judge.after_call(item.stash[SCOPE], self._standards, item.stash[SETTINGS]))
+        _fail(judge.after_call(item.stash[SCOPE], self._standards, item.stash[SETTINGS]).violations)
         item.stash[PASSED] = True
         return result
 
@@ -271,9 +279,10 @@ class Session:
             return result
         finally:
             item.stash[ENTERED].close()
+            known = len(scope.violations)
             item.stash[RESULT] = judge.finish(scope, passed=passed, standards=self._standards, settings=item.stash[SETTINGS])
             if passed:
-                _fail(item.stash[RESULT])
+                _fail(item.stash[RESULT].violations[known:])
 
     def pytest_assertrepr_compare(self, op: str, left: object, right: object) -> list[str] | None:
         if op == "==" and isinstance(left, Interaction) and isinstance(right, Interaction):
@@ -290,13 +299,19 @@ class Session:
             self._expected_failure(item, report, scope)
         if scope is not None and report.failed and call.when == "call":
             shown = str(report.longrepr)
-            hidden = [violation.text for violation in scope.violations if violation.text not in shown]
-            report.sections += [("llmlog", text) for text in hidden]
+            texts = [printable(violation.text) for violation in scope.violations]
+            report.sections += [("llmlog", text) for text in texts if text not in shown]
         repeat = repeats.of(item, item.stash.get(SETTINGS, self._settings), self._standards.family)
         if repeat is not None and report.failed and call.when == "call":
             repeats.note_failure(item, report)
+        if call.when == "setup" or (report.outcome != "passed" and item.stash.get(OUTCOME, "") != "failed"):
+            item.stash[OUTCOME] = "failed" if report.outcome == repeats.FAILED else report.outcome
         if call.when == "teardown" and (result := item.stash.get(RESULT, None)) is not None:
-            report.llmlog = msgspec.to_builtins(replace(result, repeat=repeat))
+            file, line, _ = item.location
+            told = replace(
+                result, repeat=repeat, file=file, line=None if line is None else line + 1, outcome=item.stash.get(OUTCOME, None)
+            )
+            report.llmlog = msgspec.to_builtins(told)
         if call.when == "teardown":
             _forget(item)
         return report
@@ -311,7 +326,7 @@ class Session:
             return
         del report.wasxfail
         report.outcome = "failed"
-        report.longrepr = "\n\n".join(violation.text for violation in scope.violations)
+        report.longrepr = printable("\n\n".join(violation.text for violation in scope.violations))
 
     # Fixtures of a wider scope than one test own the calls they make
 
@@ -324,7 +339,7 @@ class Session:
         fixturedef.addfinalizer(lambda: self._fixture_ended(scope, teardown))
         with tests.enter(scope):
             value = yield
-        _fail(judge.after_call(scope, self._standards))
+        _fail(judge.after_call(scope, self._standards).violations)
         scope.passed = True
         fixturedef.addfinalizer(lambda: self._fixture_ends(scope, teardown))
         return value
@@ -335,22 +350,22 @@ class Session:
 
     def _fixture_ended(self, scope: Scope, teardown: ExitStack) -> None:
         teardown.close()
+        known = len(scope.violations)
         result = judge.finish(scope, passed=scope.passed, standards=self._standards)
         self._results.append(result)
         if scope.passed:
-            _fail(result)
+            _fail(result.violations[known:])
 
     # The run
 
     def pytest_report_header(self) -> list[str]:
         left = len(journal.left(journal.folder_of(self._options.log)))
         waiting = [f"llmlog: {left} recordings of a run that did not end wait: llmlog recover"] if left else []
-        return [f"llmlog: mode {self._options.mode}, log {self._shown_log}", *waiting]
+        return [f"llmlog: mode {self._options.mode}, log {self._shown(self._options.log)}", *waiting]
 
-    @property
-    def _shown_log(self) -> str:
-        log, root = self._options.log, self._config.rootpath
-        return str(log.relative_to(root)) if log.is_relative_to(root) else str(log)
+    def _shown(self, path: Path) -> str:
+        root = self._config.rootpath
+        return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: Any) -> None:
@@ -359,9 +374,12 @@ class Session:
             del report.llmlog  # pytest keeps its reports to the end of the run
             found = msgspec.convert(result, TestResult)
             self._results.append(found)
+            if self._config.pluginmanager.has_plugin("dsession"):  # the calls of workers are seen here alone
+                self._status.count(found.live, found.live_cost_usd)
             verdict = self._repeats.take(found)
             if verdict is not None:
-                self._results.append(replace(verdict, violations=()))
+                outcome = "passed" if verdict.passed else "failed"
+                self._results.append(replace(verdict, file=found.file, line=found.line, outcome=outcome))
                 repeats.report_of(verdict, report.location, lambda told: self._config.hook.pytest_runtest_logreport(report=told))
 
     def _made(self, test_ids: Sequence[str]) -> Sequence[Sequence[Interaction]]:
@@ -384,50 +402,70 @@ class Session:
             self._leaks += sent["leaks"]
             self._faults += [fault for fault in sent["faults"] if fault not in self._faults]
 
-    @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
+        output = getattr(self._config, "workeroutput", None)
+        if output is None and any(test.live or test.replayed for test in self._results):
+            # Before the writer of JUnit files writes; what fixtures still call when a stopped session ends is not in them.
+            junit.tell(self._config, judge.figures_of(self._results), self._judged()[0])
+        yield
         outside = judge.finish(self._run_scope, passed=False, standards=self._standards)
         if outside.live or outside.replayed:
             self._results.append(replace(outside, test_id=OUTSIDE))
-        output = getattr(self._config, "workeroutput", None)
         if output is not None:
             # Tests went with their own reports; fixtures and what was called outside of tests have none.
             others = [result for result in self._results if result.test_id == OUTSIDE or "::fixture " in result.test_id]
             output["llmlog"] = {"others": msgspec.to_builtins(others), "faults": self._faults, "leaks": self._leaks}
             return
-        self._run_violations, self._run_warnings = judge.run_budget(self._results, self._limits.run.values())
-        self._run_violations += judge.over_the_suite(self._results)
-        violations, warnings = judge.leaks(self._leaks, self._options.leaks)
-        self._run_violations += violations
-        self._run_warnings += warnings
+        self._run_violations, self._run_warnings = self._judged()
         if self._run_violations and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        self._keep(session.config.rootpath)
 
-        self._keep_summary()
+    def _judged(self) -> tuple[list[Violation], list[str]]:
+        """What does not hold of the run as a whole, and what cannot be judged."""
+        violations, warnings = judge.run_budget(self._results, self._limits.run.values())
+        leaks, leak_warnings = judge.leaks(self._leaks, self._options.leaks)
+        return [*violations, *judge.over_the_suite(self._results), *leaks], [*warnings, *leak_warnings]
 
     @property
     def _result(self) -> RunResult:
         return RunResult(
-            run_id=self._recorder.run_id, mode=self._options.mode, log_path=self._shown_log,
+            run_id=self._recorder.run_id, mode=self._options.mode, log_path=self._shown(self._options.log),
+            baseline=self._standards.baseline.name, content=self._options.content,  # type: ignore[arg-type]
+            budgets=judge.budgets_of(self._results, self._limits.run.values()),
             tests=tuple(self._results), violations=tuple(self._run_violations), warnings=tuple(self._run_warnings),
             faults=tuple(self._faults),
         )  # fmt: skip
 
-    def _keep_summary(self) -> None:
-        """Leave what the run came to beside the log, for runs that are compared with it."""
-        if not any(test.live or test.replayed for test in self._results):
-            return
-        path = stored.summary_path(self._options.log, self._recorder.run_id)
+    def _keep(self, root: Path) -> None:
+        """Leave what the run came to beside the log, for runs that are compared with it, and in the reports asked for."""
         try:
-            make_private_folder(path.parent)
             result = self._result if self._options.content == "full" else self._result.without_content()
             text, _ = self._recorder.redactor.bytes(msgspec.json.encode(result))
-            write_private_file(path, text)
+            if any(test.live or test.replayed for test in self._results):
+                path = stored.summary_path(self._options.log, self._recorder.run_id)
+                make_private_folder(path.parent)
+                write_private_file(path, text)
         except Exception as exc:  # a full disk, or the user's own redaction step
             self._faults.append(f"the summary of the run could not be written: {exc}")
+            return
+        self._annotations = publishing.publish(
+            msgspec.json.decode(text, type=RunResult), self._options, self._standards.baseline,
+            root=root, log_begins=self._log_begins, fault=self._faults.append,
+        )  # fmt: skip
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        terminal.write(self._result, terminalreporter, verbosity=self._config.get_verbosity())
+        verbosity, unseen = self._config.get_verbosity(), self._config.getoption("tbstyle") == "no"
+        look = terminal.Look(self._config.get_terminal_writer().fullwidth, verbosity > 0, unseen)
+        told = self._result
+        if self._options.content != "full":
+            told = replace(told.without_content(), warnings=told.warnings, faults=told.faults)
+        terminal.write(told, terminalreporter, look, quiet=verbosity < 0)
+        for path in self._options.report if verbosity >= 0 else ():
+            terminalreporter.write_line(f"llmlog report: {self._shown(path)}")
+        for line in self._annotations:
+            terminalreporter.write_line(line)
 
     def pytest_unconfigure(self) -> None:
         self._cleanup.close()

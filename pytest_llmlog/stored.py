@@ -136,7 +136,12 @@ def _goldens_below(folder: Path) -> Iterator[tuple[Path, bytes]]:
             yield path, text
 
 
-def _is_golden(path: Path) -> bool:
+def is_golden(path: Path) -> bool:
+    """Whether a file begins like a golden.
+
+    Raises:
+        LogError: it cannot be read.
+    """
     try:
         with path.open("rb") as file:
             return b'"golden_version"' in file.read(200)
@@ -198,7 +203,7 @@ def resolve(text: str, root: Path, log_path: Path, before: str | None = None) ->
         return of_git(text.removeprefix("git:"), root)
     path = root / text
     if path.exists():
-        if path.is_dir() or _is_golden(path):
+        if path.is_dir() or is_golden(path):
             return of_goldens(text, _goldens_below(path))
         return replace(of_log(path, before=before), name=text)
     if re.fullmatch(r"last|[0-9a-f]{4,32}", text):

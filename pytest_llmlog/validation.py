@@ -17,7 +17,7 @@ from urllib.request import url2pathname
 
 from msgspec import Struct
 
-SchemaName = Literal["interaction", "golden"]
+SchemaName = Literal["interaction", "golden", "report"]
 
 
 class Fault(Struct, frozen=True):

@@ -6,12 +6,16 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from openai_standin import StandIn
+
+with suppress(ImportError):  # where the extra is not installed
+    import vl_convert  # noqa: F401  # it loads once in a process, and pytester forgets what was imported in a test
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -74,6 +78,8 @@ class Suite:
 def suite(pytester: pytest.Pytester, server: StandIn, monkeypatch: pytest.MonkeyPatch) -> Suite:
     for name in ("CI", "OPENAI_BASE_URL", "OPENAI_API_KEY", "PYTEST_ADDOPTS"):
         monkeypatch.setenv(name, "")  # so that what a test sets is undone at its end
+    for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "GITHUB_WORKSPACE"):
+        monkeypatch.delenv(name, raising=False)
     return Suite(pytester, server)
 
 

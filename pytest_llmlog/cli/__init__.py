@@ -10,6 +10,7 @@ from pytest_llmlog import __version__
 from pytest_llmlog.cli.gate import diff, gate
 from pytest_llmlog.cli.import_ import import_
 from pytest_llmlog.cli.recover import recover
+from pytest_llmlog.cli.report import report
 from pytest_llmlog.cli.review import accept, reject, review
 from pytest_llmlog.cli.schema import schema
 from pytest_llmlog.cli.secrets import redact, scan
@@ -25,5 +26,5 @@ def main(context: click.Context) -> None:
         context.color = False
 
 
-for command in (accept, diff, gate, import_, recover, redact, reject, review, scan, schema, validate):
+for command in (accept, diff, gate, import_, recover, redact, reject, report, review, scan, schema, validate):
     main.add_command(command)

@@ -12,9 +12,9 @@ import msgspec
 
 from pytest_llmlog import budgets, checks, stored
 from pytest_llmlog import gate as gates
-from pytest_llmlog.cli.printing import printable
 from pytest_llmlog.compare import Policy, Terms, parse_policy
 from pytest_llmlog.errors import LlmlogError
+from pytest_llmlog.printing import printable
 from pytest_llmlog.settings import Settings
 from pytest_llmlog.stored import Stored
 

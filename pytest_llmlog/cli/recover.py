@@ -9,8 +9,8 @@ import click
 
 from pytest_llmlog import journal, recovery
 from pytest_llmlog.cli.gate import LOG
-from pytest_llmlog.cli.printing import printable
 from pytest_llmlog.errors import GoldenError, LogError
+from pytest_llmlog.printing import printable
 
 
 @click.command()

@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 
 from pytest_llmlog import pending
-from pytest_llmlog.cli.printing import printable
 from pytest_llmlog.errors import GoldenError
 from pytest_llmlog.pending import Pending
+from pytest_llmlog.printing import printable
 
 
 def _waiting(roots: Sequence[str]) -> list[Pending]:

@@ -1,4 +1,4 @@
-"""``llmlog schema``: print the JSON Schema of a record or a golden."""
+"""``llmlog schema``: print the JSON Schema of a record, a golden or a report."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from pytest_llmlog import validation
 
 @click.command()
 @click.option("--golden", is_flag=True, help="The schema of a golden instead of a log's record.")
-def schema(golden: bool) -> None:
+@click.option("--report", is_flag=True, help="The schema of a JSON report.")
+def schema(golden: bool, report: bool) -> None:
     """Print the JSON Schema (draft 2020-12) that every record holds to.
 
     Example: llmlog schema > interaction.schema.json
     """
-    click.echo(validation.schema_text("golden" if golden else "interaction"), nl=False)
+    click.echo(validation.schema_text("report" if report else "golden" if golden else "interaction"), nl=False)

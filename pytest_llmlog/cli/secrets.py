@@ -10,10 +10,10 @@ from pathlib import Path
 import click
 
 from pytest_llmlog import cleaning
-from pytest_llmlog.cli.printing import printable
 from pytest_llmlog.cli.validate import is_golden
 from pytest_llmlog.errors import GoldenError
 from pytest_llmlog.pending import SKIPPED
+from pytest_llmlog.printing import printable
 from pytest_llmlog.redact import Redactor
 
 SUFFIXES = (".json", ".json.new", ".jsonl", ".ndjson", ".log", ".yaml", ".yml", ".har")

@@ -45,6 +45,7 @@ class Recorder:
         run_id: the test session or ``capture()`` block.
         log: where lines go; None writes none.
         report: takes the text of a fault of ours, each text once.
+        noticed: takes each live interaction when it has ended.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Recorder:
         line_limit: int = LINE_LIMIT,
         worker_id: str | None = None,
         git_commit: str | None = None,
+        noticed: Callable[[Interaction], None] | None = None,
     ) -> None:
         self.run_id, self.log, self.worker_id, self.git_commit = run_id, log, worker_id, git_commit
         self.redactor = redactor or Redactor()
@@ -70,6 +72,7 @@ class Recorder:
         self.content: Content = content
         self._report = report
         self._reported: set[str] = set()
+        self._noticed = noticed
 
     def fault(self, doing: str, error: BaseException) -> None:
         """Report a fault of our own, once; the call it happened in goes on."""
@@ -85,6 +88,14 @@ class Recorder:
         self.redactor.enter_child()
         if self.log is not None:
             self.log.enter_child()
+
+    def notice(self, interaction: Interaction) -> None:
+        """Tell of a live interaction that has ended."""
+        try:
+            if self._noticed is not None:
+                self._noticed(interaction)
+        except Exception as exc:  # a terminal that is gone
+            self.fault("the status could not be shown", exc)
 
     def write(self, lines: Sequence[bytes], *, failure: bool) -> None:
         """Append valid lines to the log, in one piece, each cut down to the size limit."""
@@ -142,6 +153,7 @@ class Sums:
     def __init__(self) -> None:
         self.calls = self.failed = self.tokens = 0
         self.cost_usd = 0.0
+        self.latencies: list[float] = []
 
 
 class Scope:
@@ -275,6 +287,7 @@ class Scope:
             self.flush()
             self._take(interaction, line or encode.line(record))
             self.recorder.write([line] if line else [], failure=interaction.status == "failure")
+        self.recorder.notice(interaction)
 
     def defer(self, replayed: Callable[[], tuple[Interaction, bytes]]) -> None:
         """Take a replayed interaction, made later with its valid line; making it may raise GoldenError."""
@@ -315,6 +328,8 @@ class Scope:
         sums.failed += failed
         sums.tokens += interaction.tokens or 0
         sums.cost_usd += interaction.cost_usd or 0.0
+        if interaction.latency_seconds is not None:
+            sums.latencies.append(interaction.latency_seconds)
         self.totals.add(interaction)
         self._lines.append(line)
 
