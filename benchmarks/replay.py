@@ -17,7 +17,8 @@ import pytest
 
 from pytest_llmlog import golden, matching
 from pytest_llmlog.intercept import interactions
-from pytest_llmlog.intercept.scope import Recorder, Scope
+from pytest_llmlog.intercept.recorder import Recorder
+from pytest_llmlog.intercept.scope import Scope
 from pytest_llmlog.providers import recognise
 from pytest_llmlog.traffic import Exchange, Request, Response
 

@@ -38,7 +38,8 @@ from pytest_llmlog.compare import Terms
 from pytest_llmlog.errors import ConfigError, LogError
 from pytest_llmlog.files import make_private_folder, write_private_file
 from pytest_llmlog.intercept.outlets import Watch
-from pytest_llmlog.intercept.scope import Mode, Recorder, Scope, tests
+from pytest_llmlog.intercept.recorder import Recorder
+from pytest_llmlog.intercept.scope import Mode, Scope, tests
 from pytest_llmlog.journal import Head, Journal
 from pytest_llmlog.log import LogWriter
 from pytest_llmlog.metrics import METRICS

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pytest_llmlog.intercept import asking, programs, scope
-from pytest_llmlog.intercept.scope import Recorder
+from pytest_llmlog.intercept.recorder import Recorder
 from pytest_llmlog.providers import known_host
 
 Report = Callable[[str, str], None]

@@ -1,4 +1,4 @@
-"""Whom a call belongs to: a test, a fixture, or a ``capture()`` block of an application; and what they share in a run."""
+"""Whom a call belongs to: a test, a fixture, or a ``capture()`` block of an application."""
 
 from __future__ import annotations
 
@@ -9,20 +9,18 @@ from collections.abc import Callable, Iterator, MutableSequence, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Literal, NoReturn
 
 import msgspec
 from msgspec.structs import replace
 
-from pytest_llmlog import encode, golden, matching, validation
-from pytest_llmlog.content import Content, limited
+from pytest_llmlog import encode, golden
 from pytest_llmlog.errors import GoldenError
+from pytest_llmlog.intercept.recorder import Recorder
 from pytest_llmlog.journal import Entry, Journal
-from pytest_llmlog.log import LINE_LIMIT, LogWriter
 from pytest_llmlog.metrics import Totals
 from pytest_llmlog.playback import ReplayQueue
 from pytest_llmlog.record import CheckResult, Interaction, Violation
-from pytest_llmlog.redact import Redactor
 
 if TYPE_CHECKING:
     from pytest_llmlog.intercept.exchange import LiveCall
@@ -38,117 +36,8 @@ FAILED_KEYS = 1_000
 Mode = Literal["auto", "replay", "record", "live", "off"]
 
 
-class Recorder:
-    """What all scopes of one run in this process share: identity, log, redaction, matching, and the faults of our own.
-
-    Args:
-        run_id: the test session or ``capture()`` block.
-        log: where lines go; None writes none.
-        report: takes the text of a fault of ours, each text once.
-        noticed: takes each live interaction when it has ended.
-    """
-
-    def __init__(
-        self,
-        run_id: str,
-        log: LogWriter | None,
-        report: Callable[[str], None],
-        *,
-        redactor: Redactor | None = None,
-        ignore: Sequence[matching.Path] = (),
-        hosts: Sequence[str] = (),
-        ignore_hosts: Sequence[str] = (),
-        keep_wire: bool = False,
-        content: Content = "full",
-        line_limit: int = LINE_LIMIT,
-        worker_id: str | None = None,
-        git_commit: str | None = None,
-        noticed: Callable[[Interaction], None] | None = None,
-    ) -> None:
-        self.run_id, self.log, self.worker_id, self.git_commit = run_id, log, worker_id, git_commit
-        self.redactor = redactor or Redactor()
-        self.ignore, self.hosts, self.ignore_hosts = tuple(ignore), frozenset(hosts), frozenset(ignore_hosts)
-        self.keep_wire, self.line_limit = keep_wire, line_limit
-        self.content: Content = content
-        self._report = report
-        self._reported: set[str] = set()
-        self._noticed = noticed
-
-    def fault(self, doing: str, error: BaseException) -> None:
-        """Report a fault of our own, once; the call it happened in goes on."""
-        text = f"{doing}: {type(error).__name__}: {error}"
-        # A full disk is one fault, whatever was to be written.
-        kind = f"{doing}: {error.errno}" if isinstance(error, OSError) and error.errno else text
-        if kind not in self._reported:
-            self._reported.add(kind)
-            self._report(self.redactor.without_credentials(text)[0])
-
-    def enter_child(self) -> None:
-        """Give the locks up that a thread of the parent may have held when this process was forked from it."""
-        self.redactor.enter_child()
-        if self.log is not None:
-            self.log.enter_child()
-
-    def notice(self, interaction: Interaction) -> None:
-        """Tell of a live interaction that has ended."""
-        try:
-            if self._noticed is not None:
-                self._noticed(interaction)
-        except Exception as exc:  # a terminal that is gone
-            self.fault("the status could not be shown", exc)
-
-    def write(self, lines: Sequence[bytes], *, failure: bool) -> None:
-        """Append valid lines to the log, in one piece, each cut down to the size limit."""
-        if self.log is None:
-            return
-        try:
-            self.log.write(b"".join(map(self._fitting, lines)), failure=failure)
-        except Exception as exc:
-            self.fault("calls could not be logged", exc)
-
-    def journal(self, journal: Journal, entry: Entry) -> None:
-        """Put a live interaction on the disk, where it stays until its golden is saved."""
-        try:
-            text, _ = self.redactor.without_credentials(encode.line(encode.plain(entry)).decode())
-            journal.add(text.encode())
-        except Exception as exc:
-            self.fault("recordings are not safe until their golden is saved", exc)
-
-    def checked(self, record: dict[str, Any]) -> bytes | None:
-        """Return a live record's line, valid and without credentials; None when it cannot be made so, which is reported."""
-        try:
-            return self._checked(record)
-        except Exception as exc:
-            self.fault("a call could not be logged", exc)
-            return None
-
-    def _checked(self, record: dict[str, Any]) -> bytes:
-        if not validation.is_valid(record):
-            record = encode.clean(record)
-            _check(record)
-        line = encode.line(record)
-        # What was asked and answered is clean already. The rest is ours to check: a test's id, say, can hold a parameter.
-        text = line.decode()
-        clean, count = self.redactor.without_credentials(text)
-        return clean.encode() if count else line
-
-    def _fitting(self, line: bytes) -> bytes:
-        if self.content != "full":
-            line = encode.line(limited(msgspec.json.decode(line), self.content))
-        return line if len(line) <= self.line_limit else self._shortened(line)
-
-    def _shortened(self, line: bytes) -> bytes:
-        record = msgspec.json.decode(line)
-        return self.redactor.bytes(encode.line(encode.shortened(record, self.line_limit)))[0]
-
-
-def _check(fields: dict[str, Any]) -> None:
-    if faults := validation.faults(fields):
-        raise ValueError(f"invalid record: {faults[0].place}: {faults[0].reason}")
-
-
 class Sums:
-    """What calls of one source came to."""
+    """What calls of one source came to; latencies, in seconds, only where every interaction is kept."""
 
     def __init__(self) -> None:
         self.calls = self.failed = self.tokens = 0
@@ -187,6 +76,7 @@ class Scope:
         self._load_queue, self._loaded, self._checked = queue, False, False
         self._queue: ReplayQueue | None = None
         self._refuse = refuse
+        self._keeps_all = keep is None
         self._lines: MutableSequence[bytes] = [] if keep is None else deque(maxlen=keep)
         self._deferred: list[Callable[[], tuple[Interaction, bytes]]] = []
         self.sums = {"live": Sums(), "replay": Sums()}
@@ -328,7 +218,7 @@ class Scope:
         sums.failed += failed
         sums.tokens += interaction.tokens or 0
         sums.cost_usd += interaction.cost_usd or 0.0
-        if interaction.latency_seconds is not None:
+        if interaction.latency_seconds is not None and self._keeps_all:
             sums.latencies.append(interaction.latency_seconds)
         self.totals.add(interaction)
         self._lines.append(line)

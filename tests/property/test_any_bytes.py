@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from pytest_llmlog import cassettes, encode, reading, validation
 from pytest_llmlog.intercept import interactions
-from pytest_llmlog.intercept.scope import Recorder, Scope
+from pytest_llmlog.intercept.recorder import Recorder
+from pytest_llmlog.intercept.scope import Scope
 from pytest_llmlog.providers import OTHER, Endpoint, recognise
 from pytest_llmlog.providers.routes import ROUTES
 from pytest_llmlog.traffic import Exchange, Request, Response
