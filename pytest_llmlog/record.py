@@ -220,12 +220,25 @@ class TestResult(Struct, frozen=True, kw_only=True):
     violations: tuple[Violation, ...] = ()
 
 
+class Coverage(Struct, frozen=True):
+    """What a full run covered, paths relative to pytest's root directory.
+
+    ``folders`` were collected, ``golden_dir`` is where goldens are kept if not beside the tests, ``goldens`` are the places of all
+    tests' and fixtures' goldens, whether they have one or not.
+    """
+
+    folders: tuple[str, ...]
+    golden_dir: str | None
+    goldens: tuple[str, ...]
+
+
 class RunResult(Struct, frozen=True, kw_only=True):
     """One test session: what a report is made from."""
 
     run_id: str
     mode: str
     log_path: str
+    coverage: Coverage | None = None
     tests: tuple[TestResult, ...] = ()
     violations: tuple[Violation, ...] = ()
     warnings: tuple[str, ...] = ()

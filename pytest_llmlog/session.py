@@ -32,6 +32,7 @@ from pytest_llmlog import (
 )
 from pytest_llmlog.calls import Calls
 from pytest_llmlog.compare import Terms
+from pytest_llmlog.coverage import Watch
 from pytest_llmlog.errors import ConfigError, LogError
 from pytest_llmlog.intercept.scope import Mode, Recorder, Scope, tests
 from pytest_llmlog.log import LogWriter, make_private_folder, write_private_file
@@ -100,6 +101,7 @@ class Session:
             startup.imported(options.scorer, "llmlog_scorer"),
         )
         self._repeats = repeats.Repeats(self._made, self._standards)
+        self._coverage = Watch(config, options.golden_dir)
 
     @classmethod
     def start(cls, config: pytest.Config, options: Options) -> Session:
@@ -140,6 +142,7 @@ class Session:
         playback.preload()
         if self._options.mode in ("record", "live"):
             pricing.preload()
+        self._config.pluginmanager.register(self._coverage, "llmlog-coverage")
         intercept.install()
         self._cleanup.callback(intercept.uninstall)
         self._cleanup.enter_context(tests.beneath(self._run_scope))
@@ -372,7 +375,7 @@ class Session:
     @property
     def _result(self) -> RunResult:
         return RunResult(
-            run_id=self._recorder.run_id, mode=self._options.mode, log_path=self._shown_log,
+            run_id=self._recorder.run_id, mode=self._options.mode, log_path=self._shown_log, coverage=self._coverage.result(),
             tests=tuple(self._results), violations=tuple(self._run_violations), warnings=tuple(self._run_warnings),
             faults=tuple(self._faults),
         )  # fmt: skip

@@ -13,12 +13,14 @@ from pytest_llmlog.cli.find import find
 from pytest_llmlog.cli.gate import diff, gate
 from pytest_llmlog.cli.import_ import import_
 from pytest_llmlog.cli.printing import printable
+from pytest_llmlog.cli.prune import prune
 from pytest_llmlog.cli.review import accept, reject, review
 from pytest_llmlog.cli.schema import schema
 from pytest_llmlog.cli.secrets import redact, scan
 from pytest_llmlog.cli.show import show, tail
 from pytest_llmlog.cli.stats import stats
 from pytest_llmlog.cli.validate import validate
+from pytest_llmlog.cli.weird import weird
 from pytest_llmlog.errors import LlmlogError
 
 BROKEN_PIPE = 128 + 13
@@ -51,5 +53,5 @@ def main(context: click.Context) -> None:
         context.color = False
 
 
-for command in (accept, diff, find, gate, import_, redact, reject, review, scan, schema, show, stats, tail, validate):
+for command in (accept, diff, find, gate, import_, prune, redact, reject, review, scan, schema, show, stats, tail, validate, weird):
     main.add_command(command)

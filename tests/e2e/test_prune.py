@@ -1,0 +1,140 @@
+"""``llmlog prune``: only a full run tells which goldens no test uses."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from conftest import Suite
+from logs import llmlog
+
+TEST = """
+import json, os, urllib.request
+import pytest
+
+@pytest.fixture(scope="module")
+def greeting():
+    return ask("Hello")
+
+def ask(text):
+    body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": text}]}
+    url, headers = os.environ["OPENAI_BASE_URL"] + "/chat/completions", {"content-type": "application/json", "authorization": "Bearer sk-standin"}
+    return urllib.request.urlopen(urllib.request.Request(url, json.dumps(body).encode(), headers)).read()
+
+def test_kept(greeting): ask("kept")
+@pytest.mark.parametrize("case", ["A b", "c"])
+def test_cases(case): ask(case)
+@pytest.mark.skip
+def test_skipped(): ask("skipped")
+def test_no_calls(): pass
+"""
+GONE = "\ndef test_gone(): ask('gone')\n"
+
+
+@pytest.fixture
+def pruned(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> Suite:
+    """A suite that was recorded with a test that is gone now."""
+    suite.write(
+        test_a=TEST.replace("@pytest.mark.skip\n", "") + GONE,
+        test_b=TEST.split("@pytest.fixture")[0] + TEST.split('"Hello")')[1].split("def test_kept")[0] + "def test_b(): ask('b')\n",
+    )
+    assert suite.run().ret == 0
+    suite.write(test_a=TEST)
+    for run in (suite.path / ".llmlog" / "runs").iterdir():
+        run.unlink()
+    long_ago = time.time() - 60
+    for path in (suite.path / "goldens").rglob("*.json"):
+        os.utime(path, (long_ago, long_ago))
+    monkeypatch.chdir(suite.path)
+    return suite
+
+
+GOLDEN = Path("goldens", "test_a", "test_gone.json")
+
+
+@pytest.mark.parametrize("arguments", [[], ["-n2"], ["."]], ids=str)
+def test_a_full_run_tells_what_no_test_uses(pruned: Suite, arguments: list[str]) -> None:
+    assert pruned.run(*arguments).ret == 0
+    before = pruned.goldens().keys()
+
+    listed = llmlog("prune")
+
+    assert (listed.exit_code, listed.stdout.splitlines()[0]) == (1, f"unused: {GOLDEN} (test_a.py::test_gone)")
+    assert pruned.goldens().keys() == before
+    assert llmlog("prune", "--dry-run", "--yes").exit_code == 1
+    assert GOLDEN.exists()
+
+    deleted = llmlog("prune", "--yes")
+
+    assert (deleted.exit_code, deleted.stdout) == (0, f"deleted: {GOLDEN}\n1 deleted\n")
+    assert pruned.goldens().keys() == before - {"test_gone.json"}
+    assert llmlog("prune").stdout.startswith("0 unused in run ")
+    assert pruned.replay_offline().ret == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["-k", "not test_b"], ["-m", "nothing"], ["test_a.py"], ["test_a.py::test_kept"], ["--deselect", "test_b.py"], ["--ignore", "test_b.py"],
+        ["-x", "--fail=1"], ["-p", "shard"], ["-n2", "-k", "not test_b"], ["--broken=1"], ["--absent=1"],
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_a_part_of_a_run_tells_nothing(pruned: Suite, arguments: list[str]) -> None:
+    pruned.write(
+        conftest="""
+        def pytest_addoption(parser):
+            parser.addoption("--fail"); parser.addoption("--broken"); parser.addoption("--absent")
+        """,
+        shard="def pytest_collection_modifyitems(items): items[:] = items[::2]",
+        test_0="""
+        import pytest
+        def test_fails(request): assert not request.config.getoption("--fail")
+        """,
+    )
+    if "--broken=1" in arguments:
+        pruned.write(test_c="import nothing_that_is_there")
+        arguments = ["--continue-on-collection-errors"]
+    if "--absent=1" in arguments:
+        pruned.write(test_c="import pytest\npytest.importorskip('nothing_that_is_there')")
+        arguments = []
+    pruned.run(*arguments)
+
+    result = llmlog("prune", "--yes")
+
+    assert result.exit_code == 2
+    assert "no record of a full run" in result.stderr
+    assert GOLDEN.exists()
+
+
+def test_what_was_written_since_or_is_no_golden_is_left(pruned: Suite) -> None:
+    assert pruned.run().ret == 0
+    later = time.time() + 60
+    os.utime(GOLDEN, (later, later))
+    others = [Path("goldens", "test_a", "notes.json"), Path("data", "old.json"), Path("goldens", "test_a", "torn.json")]
+    for path, text in zip(others, ['{"a": 1}', (GOLDEN).read_text(), GOLDEN.read_text()[:-30]], strict=True):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        os.utime(path, (1, 1))
+
+    result = llmlog("prune", "--yes")
+
+    assert result.stdout == f"left, newer than the run: {GOLDEN}\n0 deleted\n"
+    assert GOLDEN.exists()
+    assert all(path.exists() for path in others)
+
+
+def test_goldens_of_a_folder_of_their_own(pruned: Suite) -> None:
+    pruned.ini("llmlog_golden_dir = kept")
+    pruned.write(test_a=TEST + GONE)
+    assert pruned.run().ret == 0
+    pruned.write(test_a=TEST)
+    assert pruned.run().ret == 0
+    gone = Path("kept", "test_a", "test_gone.json")
+    os.utime(gone, (1, 1))
+
+    assert llmlog("prune", "--yes").stdout == f"deleted: {gone}\n1 deleted\n"
+    assert GOLDEN.exists()
