@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from pytest_llmlog import __version__
+from pytest_llmlog.cli.compact import compact
 from pytest_llmlog.cli.find import find
 from pytest_llmlog.cli.gate import diff, gate
 from pytest_llmlog.cli.import_ import import_
@@ -53,5 +54,23 @@ def main(context: click.Context) -> None:
         context.color = False
 
 
-for command in (accept, diff, find, gate, import_, prune, redact, reject, review, scan, schema, show, stats, tail, validate, weird):
+for command in (
+    accept,
+    compact,
+    diff,
+    find,
+    gate,
+    import_,
+    prune,
+    redact,
+    reject,
+    review,
+    scan,
+    schema,
+    show,
+    stats,
+    tail,
+    validate,
+    weird,
+):
     main.add_command(command)

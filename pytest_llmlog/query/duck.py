@@ -5,6 +5,8 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -25,6 +27,9 @@ MEMORY = "350MB"
 TYPES = {"text": "VARCHAR", "texts": "VARCHAR[]", "whole": "BIGINT", "number": "DOUBLE", "truth": "BOOLEAN"}
 FILE = Column("file", "text", ("file",))
 """Where a record comes from, which tells the files that hold lines that are none."""
+
+RECORD = Column("record", "text", ("record",))
+"""A Parquet file's column that has the whole record."""
 
 BATCH = 10_000
 
@@ -97,7 +102,7 @@ class Loaded:
     def _load(self, sources: Sequence[Source]) -> None:
         import duckdb
 
-        listed = ", ".join(f"{column.name} {TYPES['text' if column.kind == 'texts' else column.kind]}" for column in self._columns)
+        listed = ", ".join(f"{name} {kind}" for name, kind in _flat_types(self._columns))
         self._connection.execute(f"CREATE TEMP TABLE records ({listed}, file VARCHAR)")
         self._take([_of_parquet([each.name], self._columns) for each in sources if each.is_parquet])
         lines = [each for each in sources if not each.is_parquet]
@@ -134,7 +139,7 @@ class Loaded:
                 if holds is None or holds(row):
                     file.write(msgspec.json.encode({name: get(row) for name, get in getters}) + b"\n")
             file.flush()
-            types = ", ".join(f"{each.name}: '{TYPES['text' if each.kind == 'texts' else each.kind]}'" for each in self._columns)
+            types = ", ".join(f"{name}: '{kind}'" for name, kind in _flat_types(self._columns))
             self._connection.execute(
                 f"INSERT INTO records SELECT *, NULL FROM read_json({_quoted(file.name)}, format='newline_delimited', columns={{{types}}})"
             )
@@ -179,3 +184,29 @@ def whole(source: Source, where: Condition | None) -> Iterator[bytes]:
         found = connection.execute(sql.compiled(held.select("json"), "duckdb"))
         while batch := found.fetchmany(BATCH):
             yield from (text.encode() for (text,) in batch)
+
+
+def to_parquet(sources: Sequence[Source], path: Path) -> tuple[int, Damage]:
+    """Write logs as one Parquet file; return how many records it holds, and what could not be read and is missing from it."""
+    damage, columns = Damage(), list(COLUMNS.values())
+    with _connection() as connection:
+        types = ", ".join(f"{name} {kind}" for name, kind in _flat_types([*columns, RECORD]))
+        connection.execute(f"CREATE TEMP TABLE packed ({types})")
+        plan, getters = rows.Plan(columns), [(column.name, rows.getter(column)) for column in columns]
+        lines = ((row, line) for source in sources for row, line in plan.whole(source, damage))
+        while batch := list(islice(lines, BATCH)):
+            with tempfile.NamedTemporaryFile(prefix="llmlog-", suffix=".json") as file:
+                for row, line in batch:
+                    cells = {name: get(row) for name, get in getters}
+                    file.write(msgspec.json.encode({**cells, "record": line.decode()}) + b"\n")
+                file.flush()
+                listed = ", ".join(f"{name}: '{kind}'" for name, kind in _flat_types([*columns, RECORD]))
+                source = f"read_json({_quoted(file.name)}, format='newline_delimited', columns={{{listed}}})"
+                connection.execute(f"INSERT INTO packed SELECT * FROM {source}")
+        connection.execute(f"COPY (FROM packed ORDER BY timestamp) TO {_quoted(str(path))} (FORMAT parquet, COMPRESSION zstd)")
+        (count,) = connection.execute(f"SELECT count(*) FROM read_parquet({_quoted(str(path))})").fetchone() or (0,)
+    return count, damage
+
+
+def _flat_types(columns: Sequence[Column]) -> list[tuple[str, str]]:
+    return [(column.name, TYPES["text" if column.kind == "texts" else column.kind]) for column in columns]

@@ -101,12 +101,15 @@ def _source(name: str) -> Source:
         raise _cannot(name, exc) from exc
 
 
+PACKED = ".parquet"
+"""The end of a compacted log's name."""
+
 LIVE = Path(".llmlog") / "llm_interactions.log"
 
 
 def default() -> list[str]:
     """The log of the working directory, with what was rotated away or compacted beside it."""
-    beside = sorted(glob(f"{LIVE}.*"))
+    beside = [name for name in sorted(glob(f"{LIVE}.*")) if name.endswith(PACKED) or not os.path.exists(f"{name}{PACKED}")]
     return [*beside, *([str(LIVE)] if LIVE.exists() or not beside else [])]
 
 

@@ -119,6 +119,22 @@ def _plain(value: Any) -> float | None:
     return int(value) if float(value).is_integer() and not isinstance(value, float) else float(value)
 
 
+CLICKHOUSE = {
+    "text": "Nullable(String)",
+    "texts": "Nullable(String)",
+    "whole": "Nullable(Int64)",
+    "number": "Nullable(Float64)",
+    "truth": "Nullable(Bool)",
+}
+
+
+def clickhouse_table(name: str) -> str:
+    """What makes a table of records in ClickHouse, in which a record that comes twice is one after a merge."""
+    types = {**{column.name: CLICKHOUSE[column.kind] for column in COLUMNS.values()}, "timestamp": "String", "request_id": "String"}
+    listed = ", ".join(f"`{column}` {kind}" for column, kind in types.items())
+    return f"CREATE TABLE IF NOT EXISTS {name} ({listed}) ENGINE = ReplacingMergeTree ORDER BY (timestamp, request_id)"
+
+
 def compiled(question: Any, dialect: str) -> str:
     """A question as the SQL of a dialect: ``duckdb``, ``clickhouse``, ``bigquery``, ``pyspark``, …"""
     import ibis

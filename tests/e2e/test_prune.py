@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from pathlib import Path
@@ -31,25 +32,27 @@ def test_cases(case): ask(case)
 def test_skipped(): ask("skipped")
 def test_no_calls(): pass
 """
-GONE = "\ndef test_gone(): ask('gone')\n"
+
+
+FIXTURE = Path(__file__).parent.parent.parent / "fixtures" / "valid" / "golden-plain.json"
 
 
 @pytest.fixture
 def pruned(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> Suite:
-    """A suite that was recorded with a test that is gone now."""
-    suite.write(
-        test_a=TEST.replace("@pytest.mark.skip\n", "") + GONE,
-        test_b=TEST.split("@pytest.fixture")[0] + TEST.split('"Hello")')[1].split("def test_kept")[0] + "def test_b(): ask('b')\n",
-    )
-    assert suite.run().ret == 0
-    suite.write(test_a=TEST)
-    for run in (suite.path / ".llmlog" / "runs").iterdir():
-        run.unlink()
-    long_ago = time.time() - 60
-    for path in (suite.path / "goldens").rglob("*.json"):
-        os.utime(path, (long_ago, long_ago))
+    """A suite with the golden of a test that is gone."""
+    calls = TEST.partition("@pytest.fixture")[0] + "def ask" + TEST.partition("def ask")[2].partition("def test_kept")[0]
+    suite.write(test_a=TEST, test_b=f"{calls}\ndef test_b(): ask('b')\n")
     monkeypatch.chdir(suite.path)
+    golden = json.loads(FIXTURE.read_text(encoding="utf-8"))
+    old(GOLDEN, json.dumps({**golden, "test_id": "test_a.py::test_gone"}, indent=2))
     return suite
+
+
+def old(path: Path, text: str) -> None:
+    """Write a file as it was long ago."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    os.utime(path, (1, 1))
 
 
 GOLDEN = Path("goldens", "test_a", "test_gone.json")
@@ -115,10 +118,8 @@ def test_what_was_written_since_or_is_no_golden_is_left(pruned: Suite) -> None:
     later = time.time() + 60
     os.utime(GOLDEN, (later, later))
     others = [Path("goldens", "test_a", "notes.json"), Path("data", "old.json"), Path("goldens", "test_a", "torn.json")]
-    for path, text in zip(others, ['{"a": 1}', (GOLDEN).read_text(), GOLDEN.read_text()[:-30]], strict=True):
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text)
-        os.utime(path, (1, 1))
+    for path, text in zip(others, ['{"a": 1}', GOLDEN.read_text(), GOLDEN.read_text()[:-30]], strict=True):
+        old(path, text)
 
     result = llmlog("prune", "--yes")
 
@@ -129,12 +130,9 @@ def test_what_was_written_since_or_is_no_golden_is_left(pruned: Suite) -> None:
 
 def test_goldens_of_a_folder_of_their_own(pruned: Suite) -> None:
     pruned.ini("llmlog_golden_dir = kept")
-    pruned.write(test_a=TEST + GONE)
-    assert pruned.run().ret == 0
-    pruned.write(test_a=TEST)
-    assert pruned.run().ret == 0
     gone = Path("kept", "test_a", "test_gone.json")
-    os.utime(gone, (1, 1))
+    old(gone, GOLDEN.read_text())
+    assert pruned.run().ret == 0
 
     assert llmlog("prune", "--yes").stdout == f"deleted: {gone}\n1 deleted\n"
     assert GOLDEN.exists()
