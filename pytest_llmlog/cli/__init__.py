@@ -10,6 +10,7 @@ import click
 
 from pytest_llmlog import __version__
 from pytest_llmlog.cli.compact import compact
+from pytest_llmlog.cli.export import export
 from pytest_llmlog.cli.find import find
 from pytest_llmlog.cli.gate import diff, gate
 from pytest_llmlog.cli.import_ import import_
@@ -54,23 +55,9 @@ def main(context: click.Context) -> None:
         context.color = False
 
 
-for command in (
-    accept,
-    compact,
-    diff,
-    find,
-    gate,
-    import_,
-    prune,
-    redact,
-    reject,
-    review,
-    scan,
-    schema,
-    show,
-    stats,
-    tail,
-    validate,
-    weird,
-):
+COMMANDS = (
+    accept, compact, diff, export, find, gate, import_, prune, redact, reject, review, scan, schema, show, stats, tail, validate, weird,
+)  # fmt: skip
+
+for command in COMMANDS:
     main.add_command(command)

@@ -24,6 +24,7 @@ from pytest_llmlog.query.columns import COLUMNS
 from pytest_llmlog.query.engines import Engine
 from pytest_llmlog.query.sources import Advance, Damage, Source
 from pytest_llmlog.query.where import Compare, Condition, both, parse
+from pytest_llmlog.shipping.formats import FORMULA
 
 F = TypeVar("F", bound=Callable[..., Any])
 Format = Literal["table", "json", "csv"]
@@ -166,10 +167,6 @@ def _cell(value: Any) -> str:
     if value is None:
         return ""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""How a text begins that a spreadsheet would run; it gets an apostrophe (OWASP, CSV Injection)."""
 
 
 def csv_cell(value: Any) -> str:

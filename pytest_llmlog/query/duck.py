@@ -203,7 +203,7 @@ def to_parquet(sources: Sequence[Source], path: Path) -> tuple[int, Damage]:
                 listed = ", ".join(f"{name}: '{kind}'" for name, kind in _flat_types([*columns, RECORD]))
                 source = f"read_json({_quoted(file.name)}, format='newline_delimited', columns={{{listed}}})"
                 connection.execute(f"INSERT INTO packed SELECT * FROM {source}")
-        connection.execute(f"COPY (FROM packed ORDER BY timestamp) TO {_quoted(str(path))} (FORMAT parquet, COMPRESSION zstd)")
+        connection.execute(f"COPY packed TO {_quoted(str(path))} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {BATCH})")
         (count,) = connection.execute(f"SELECT count(*) FROM read_parquet({_quoted(str(path))})").fetchone() or (0,)
     return count, damage
 

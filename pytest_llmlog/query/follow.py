@@ -13,7 +13,7 @@ from typing import BinaryIO
 from msgspec import Struct
 from msgspec.structs import replace
 
-from pytest_llmlog import log, matching
+from pytest_llmlog import clock, log, matching
 from pytest_llmlog.errors import ConfigError
 from pytest_llmlog.query.sources import ENDS_EARLY, Source, opened
 
@@ -71,6 +71,16 @@ def _rotated(path: Path) -> list[tuple[Position, str]]:
     return sorted(found.values(), key=lambda each: each[0].begins)
 
 
+def beginning(path: Path) -> Position:
+    """The position before all that a log holds now and all that it will: files that were rotated away earlier are behind it."""
+    try:
+        with path.open("rb") as file:
+            here = _identify(file)
+    except OSError:
+        here = None
+    return Position(begins=here.begins[:-1] if here is not None and here.begins else clock.timestamp())
+
+
 class Follower:
     """Reads the whole lines of a log, one after the other.
 
@@ -122,10 +132,10 @@ class Follower:
     def _missed(self, last: Position, live: BinaryIO | None) -> Iterator[Written]:
         """What stands behind a position in files that were rotated away: its own file's rest, and all of later ones."""
         here = _identify(live) if live is not None else None
-        if not last.file or (here is not None and here.file == last.file):
+        if last == Position() or (here is not None and here.file == last.file):
             return
         rotated = [each for each in _rotated(self._path) if here is None or each[0].file != here.file]
-        self.lost = self.lost or all(position.file != last.file for position, _ in rotated)
+        self.lost = self.lost or (bool(last.file) and all(position.file != last.file for position, _ in rotated))
         for position, name in rotated:
             if position.file == last.file or position.begins > last.begins:
                 with opened(Source(name)) as file:
