@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.export import MetricsData
     from opentelemetry.sdk.trace import ReadableSpan
 
-SEMCONV = "1.40.0"
+SEMCONV = "1.44.0"
 """Version of the OpenTelemetry semantic conventions for generative AI whose names are used."""
 
 SCHEMA_URL = f"https://opentelemetry.io/schemas/{SEMCONV}"
