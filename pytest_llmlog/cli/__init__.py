@@ -22,6 +22,7 @@ from pytest_llmlog.cli.secrets import redact, scan
 from pytest_llmlog.cli.show import show, tail
 from pytest_llmlog.cli.stats import stats
 from pytest_llmlog.cli.validate import validate
+from pytest_llmlog.cli.watch import watch
 from pytest_llmlog.cli.weird import weird
 from pytest_llmlog.errors import LlmlogError
 
@@ -56,7 +57,7 @@ def main(context: click.Context) -> None:
 
 
 COMMANDS = (
-    accept, compact, diff, export, find, gate, import_, prune, redact, reject, review, scan, schema, show, stats, tail, validate, weird,
+    accept, compact, diff, export, find, gate, import_, prune, redact, reject, review, scan, schema, show, stats, tail, validate, watch, weird,
 )  # fmt: skip
 
 for command in COMMANDS:

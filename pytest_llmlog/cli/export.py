@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -14,7 +12,7 @@ import click
 import msgspec
 
 from pytest_llmlog.cli import reading
-from pytest_llmlog.cli.show import INTERRUPTED
+from pytest_llmlog.cli.stopping import INTERRUPTED, stopping
 from pytest_llmlog.errors import ConfigError
 from pytest_llmlog.query import engines, rows, sources
 from pytest_llmlog.query.follow import Follower, Position, beginning
@@ -169,7 +167,7 @@ def export(
     read = [] if tracked else reading.expanded(names)
     sink = _sink(to, output, endpoint, headers, table, state, keeps_state=state_path is not None)
     batch = Batch(sink, state, state_path)
-    with _stopping() as stopped:
+    with stopping() as stopped:
         if tracked:
             _followed(names[0], state, batch, held, damage, stopped, follow=follow)
         else:
@@ -186,15 +184,3 @@ def _once(read: Sequence[Source], batch: Batch, held: Condition | None, damage: 
             break
         batch.add([msgspec.json.decode(line)], Position())
     batch.send()
-
-
-@contextmanager
-def _stopping() -> Iterator[Event]:
-    """Ctrl-C and SIGTERM, as a service is stopped, end the reading and never a batch under way."""
-    stopped = Event()
-    before = {number: signal.signal(number, lambda *_: stopped.set()) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stopped
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

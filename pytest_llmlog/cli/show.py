@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from pytest_llmlog.cli import reading, record
+from pytest_llmlog.cli.stopping import INTERRUPTED
 from pytest_llmlog.errors import ConfigError
 from pytest_llmlog.query import engines, rows
 from pytest_llmlog.query.columns import COLUMNS
@@ -22,10 +23,6 @@ from pytest_llmlog.query.where import Compare, Condition, Match, Or, both, colum
 
 class _Begin(Struct):
     timestamp: str
-
-
-INTERRUPTED = 128 + 2
-"""What a shell reports of a tool that Ctrl-C ended."""
 
 
 def _named(what: str) -> Condition | None:
