@@ -3,7 +3,7 @@
 Run with ``python benchmarks/questions.py [LINES ...]``. Each way answers the same question in a process of its own, so that its peak
 memory is its own: calls, failures, the 95th percentile of the latency and the sum of the tokens for each model (``stats``), or how
 many prompts and answers hold a text (``find``). ``compacted`` reads the Parquet file that ``llmlog compact`` makes. Printed is a
-Markdown table of wall seconds, the best of three, and peak resident memory; a way that a library is missing for is left out.
+Markdown table of wall seconds, the best of three, with the processor seconds of that run and the peak resident memory; a way that a library is missing for is left out.
 """
 
 from __future__ import annotations
@@ -137,16 +137,22 @@ def peak_memory() -> int:
     return int(found.split()[1]) // 1024
 
 
-def measure(way: str, path: Path, question: str) -> tuple[float, int]:
-    """Wall seconds of the best run, from the start of a process to its answer, and its peak memory in MB."""
-    best, peak = float("inf"), 0
+def measure(way: str, path: Path, question: str) -> str:
+    """Wall and processor seconds of the best run, from the start of a process to its answer, and its peak memory in MB."""
+    best, peak = (float("inf"), 0.0), 0
     for _ in range(RUNS):
-        begin = time.perf_counter()
+        begin, used = time.perf_counter(), _used()
         done = subprocess.run(
             [sys.executable, __file__, "--one", way, str(path), question], capture_output=True, text=True, check=True
         )
-        best, peak = min(best, time.perf_counter() - begin), max(peak, int(done.stdout))
-    return best, peak
+        best, peak = min(best, (time.perf_counter() - begin, _used() - used)), max(peak, int(done.stdout))
+    return f"{best[0]:.2f} s ({best[1]:.2f}), {peak:,} MB"
+
+
+def _used() -> float:
+    """Processor seconds of the processes that ended so far."""
+    found = os.times()
+    return found.children_user + found.children_system
 
 
 def main(counts: list[int]) -> None:
@@ -161,10 +167,7 @@ def main(counts: list[int]) -> None:
             make(path, count)
             compact.compact(sources.Source(str(path)), Path(f"{path}.parquet"))
             for question in ("stats", "find"):
-                cells = []
-                for way, (module, _) in WAYS.items():
-                    seconds, peak = measure(way, path, question) if find_spec(module) else (float("nan"), 0)
-                    cells.append(f"{seconds:.2f} s, {peak:,} MB" if peak else "–")
+                cells = [measure(way, path, question) if find_spec(module) else "–" for way, (module, _) in WAYS.items()]
                 print(f"| {count:,} ({path.stat().st_size / 1e6:,.0f} MB) | {question} | " + " | ".join(cells) + " |", flush=True)
             path.unlink()
             Path(f"{path}.parquet").unlink()

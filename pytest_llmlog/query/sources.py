@@ -70,10 +70,19 @@ def _cannot(name: str, exc: OSError) -> ConfigError:
     return ConfigError(f"{name}: cannot be read: {exc.strerror or exc}")
 
 
+def matching(names: Sequence[str]) -> list[str]:
+    """Names with patterns replaced by what they match; a name that means nothing stays."""
+    return [found for name in names for found in (_globbed(name) or [name])]
+
+
+def _globbed(name: str) -> list[str]:
+    return sorted(glob(name, recursive=True)) if has_magic(name) and not os.path.lexists(name) else []
+
+
 def _named(name: str) -> list[str]:
     if name == STDIN or os.path.lexists(name):
         return [name]
-    found = sorted(glob(name, recursive=True)) if has_magic(name) else []
+    found = _globbed(name)
     if not found:
         raise ConfigError(f"{name}: {'nothing matches' if has_magic(name) else 'there is no such file'}")
     return found
@@ -124,16 +133,22 @@ def opened(source: Source, advance: Advance = lambda _: None) -> Iterator[Binary
         raw = cast("BinaryIO", sys.stdin.buffer) if source.name == STDIN else open(source.name, "rb", buffering=0)  # noqa: SIM115
     except OSError as exc:
         raise _cannot(source.name, exc) from exc
-    with raw:
-        counted = io.BufferedReader(_Counted(raw, advance), 1 << 20)
-        head = counted.peek(4)[:4]
-        if head.startswith(GZIP):
-            yield cast("BinaryIO", gzip.GzipFile(fileobj=counted))
-        elif head == ZSTD:
-            with _unpacked(counted) as plain:
-                yield plain
-        else:
-            yield counted
+    with raw, unpacked(raw, advance) as file:
+        yield cast("BinaryIO", file)
+
+
+@contextmanager
+def unpacked(raw: BinaryIO, advance: Advance = lambda _: None) -> Iterator[io.BufferedReader]:
+    """A file's bytes as they are, or uncompressed; how it begins decides, not its name."""
+    counted = io.BufferedReader(_Counted(raw, advance), 1 << 20)
+    head = counted.peek(4)[:4]
+    if head.startswith(GZIP):
+        yield cast("io.BufferedReader", gzip.GzipFile(fileobj=counted))
+    elif head == ZSTD:
+        with _zstandard(counted) as plain:
+            yield plain
+    else:
+        yield cast("io.BufferedReader", counted)
 
 
 class _Counted(io.RawIOBase):
@@ -158,7 +173,7 @@ class _Counted(io.RawIOBase):
 
 
 @contextmanager
-def _unpacked(packed: BinaryIO) -> Iterator[BinaryIO]:
+def _zstandard(packed: BinaryIO) -> Iterator[io.BufferedReader]:
     """Zstandard by way of a temporary file: cramjam takes no pieces, and other libraries would change what HTTP clients ask for.
 
     What an archive that ends early or is damaged still gives is read, and then the fault raised.
@@ -175,7 +190,7 @@ def _unpacked(packed: BinaryIO) -> Iterator[BinaryIO]:
             except (cramjam.DecompressionError, OSError) as exc:
                 fault = str(exc)
         with open(target.name, "rb", buffering=0) as plain:
-            yield cast("BinaryIO", io.BufferedReader(_Then(plain, fault), 1 << 20))
+            yield io.BufferedReader(_Then(plain, fault), 1 << 20)
 
 
 class _Then(io.RawIOBase):
