@@ -30,6 +30,7 @@ def compact(files: tuple[str, ...], keep: bool) -> None:
     Example: llmlog compact '.llmlog/llm_interactions.log.*'
     """
     left = False
+    compacting.check()
     for source in expand(files or _rotated()):
         if source.is_parquet:
             continue

@@ -98,14 +98,16 @@ def _followed(
         click.echo(f"{path}: the file in which the last export stopped is gone; what was left in it is not exported", err=True)
 
 
-def _whole(to: str, output: str, records: Iterator[bytes], names: Sequence[str]) -> None:
+def _whole(to: str, output: str, records: Iterator[bytes], names: Sequence[str], *, narrowed: bool) -> None:
     if output == "-" or Path(output).exists():
         raise ConfigError(f"--to {to}: give -o FILE that is not there yet")
     if to == "parquet":
         from pytest_llmlog.query import compact
 
-        (source,) = reading.expanded(names)
-        click.echo(f"{compact.compact(source, Path(output)):,} exported", err=True)
+        found = reading.expanded(names)
+        if len(found) != 1 or found[0].is_parquet or found[0].is_pipe or narrowed:
+            raise ConfigError("--to parquet: name one log that is a file, without --where and --since")
+        click.echo(f"{compact.compact(found[0], Path(output)):,} exported", err=True)
         return
     text, count, left = cassette.cassette(map(msgspec.json.decode, records))
     with open(output, "xb") as file:
@@ -160,7 +162,13 @@ def export(
     if tracked and (len(names) != 1 or to in WHOLE):
         raise ConfigError(f"--follow and --state: {f'--to {to} writes one whole file' if to in WHOLE else 'name one log'}")
     if to in WHOLE:
-        _whole(to, output, engines.records(reading.expanded(names), held, damage) if to == "vcr" else iter(()), names)
+        _whole(
+            to,
+            output,
+            engines.records(reading.expanded(names), held, damage) if to == "vcr" else iter(()),
+            names,
+            narrowed=held is not None,
+        )
         reading.tell(damage)
         return
     state = progress.load(state_path) or State(beginning(Path(names[0])) if tracked else Position())

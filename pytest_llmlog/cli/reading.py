@@ -16,7 +16,7 @@ import click
 from msgspec import Struct
 
 from pytest_llmlog import clock
-from pytest_llmlog.cli.printing import printable
+from pytest_llmlog.cli.printing import json_line, printable
 from pytest_llmlog.errors import ConfigError
 from pytest_llmlog.metrics import SUFFIXES
 from pytest_llmlog.query import engines, sources
@@ -178,7 +178,7 @@ def show(rows: Iterable[dict[str, Any]], columns: Sequence[str], form: Format | 
     """Print rows: a table for people, whose cells ``shown`` writes, or what programs read."""
     if form == "json":
         for row in rows:
-            click.echo(json.dumps(row, ensure_ascii=False))
+            click.echo(json_line(json.dumps(row, ensure_ascii=False).encode()))
     elif form == "csv":
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(columns)

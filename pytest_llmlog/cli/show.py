@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from pytest_llmlog.cli import reading, record
+from pytest_llmlog.cli.printing import json_line
 from pytest_llmlog.cli.stopping import INTERRUPTED
 from pytest_llmlog.errors import ConfigError
 from pytest_llmlog.query import engines, rows
@@ -64,14 +65,14 @@ def show(what: str, files: tuple[str, ...], where: str | None, since: str | None
         click.echo(f"{what}: no such interaction", err=True)
         sys.exit(1)
     if as_json:
-        click.echo(found)
+        click.echo(json_line(found))
     else:
         record.page(msgspec.json.decode(found))
 
 
 def _print(line: bytes, as_json: bool) -> None:
     if as_json:
-        click.echo(line)
+        click.echo(json_line(line))
     else:
         value = msgspec.json.decode(line)
         click.secho(record.row(value), fg="red" if value.get("status") == "failure" else None)

@@ -17,7 +17,7 @@ import msgspec
 
 from pytest_llmlog import clock
 from pytest_llmlog.cli import reading
-from pytest_llmlog.cli.printing import printable
+from pytest_llmlog.cli.printing import json_line, printable
 from pytest_llmlog.cli.stopping import INTERRUPTED, stopping
 from pytest_llmlog.errors import ConfigError
 from pytest_llmlog.query import alerts as alerting
@@ -140,7 +140,7 @@ def watch(file: str | None, alerts: list[Alert], command: str | None, webhook: s
     Example: llmlog watch --alert 'rate(status=failure) > 0.05 over 5m' --webhook http://127.0.0.1:9000/alerts
     """
     path, damage, fired = file or str(LIVE), Damage(), 0
-    tells: list[Tell] = [(lambda event: click.echo(_json(event))) if as_json else _print]
+    tells: list[Tell] = [(lambda event: click.echo(json_line(_json(event)))) if as_json else _print]
     tells += [_run(shlex.split(command))] if command else []
     tells += [_post(webhook)] if webhook else []
     watches = list(map(Watch, alerts))

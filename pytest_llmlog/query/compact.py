@@ -15,6 +15,16 @@ def target(name: str) -> Path:
     return Path(f"{name.removesuffix('.gz').removesuffix('.zst')}{PACKED}")
 
 
+def check() -> None:
+    """Make sure that DuckDB is there.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    if not engines.has_duckdb():
+        raise ConfigError("compact needs DuckDB\n  fix: pip install 'pytest-llmlog[query]'")
+
+
 def compact(source: Source, path: Path) -> int:
     """Write a log as a Parquet file, whole or not at all; return how many records it holds.
 
@@ -23,8 +33,7 @@ def compact(source: Source, path: Path) -> int:
     """
     if path.exists():
         raise ConfigError(f"{path}: is there already\n  fix: remove it, or the log that it was made from")
-    if not engines.has_duckdb():
-        raise ConfigError("compact needs DuckDB\n  fix: pip install 'pytest-llmlog[query]'")
+    check()
     before = _state(source.name)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     mask = os.umask(0o077)  # DuckDB makes its files itself

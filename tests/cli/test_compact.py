@@ -111,7 +111,8 @@ def test_without_duckdb_the_extra_is_named(folder: Path, monkeypatch: pytest.Mon
     llmlog("compact")
     monkeypatch.setattr("pytest_llmlog.query.engines.has_duckdb", lambda: False)
 
-    for result in (llmlog("stats"), llmlog("show", "last"), llmlog("stats", "--engine", "duckdb")):
+    for arguments in (["stats"], ["show", "last"], ["stats", "--engine", "duckdb"], ["compact"]):
+        result = llmlog(*arguments)
         assert result.exit_code == 2
         assert "pip install 'pytest-llmlog[query]'" in result.stderr
     assert "does not read Parquet" in llmlog("stats", "--engine", "stream").stderr

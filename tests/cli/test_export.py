@@ -350,6 +350,8 @@ def test_clickhouse_takes_what_is_sent(path: Path, receiver: Receiver) -> None:
         (["--to", "clickhouse"], "--to clickhouse: give --endpoint"),
         (["--to", "clickhouse", "--endpoint", "ftp://a"], "--endpoint: expected http://host:8123"),
         (["--to", "vcr"], "give -o FILE"),
+        (["--to", "parquet", "-o", "new", "--where", "tokens > 1"], "--to parquet: name one log that is a file, without --where"),
+        (["--to", "parquet", "-o", "new", "calls.log", "-"], "--to parquet: name one log"),
         (["--to", "vcr", "--follow", "-o", "x"], "--to vcr writes one whole file"),
         (["--to", "ecs", "-o", "calls.log"], "calls.log: is there already"),
         (["--to", "ecs", "-o", "new", "--state", "calls.log"], "calls.log: is no state of an export"),

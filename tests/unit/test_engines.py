@@ -84,20 +84,19 @@ def test_both_engines_agree_on_damaged_logs(tmp_path: Path, content: bytes) -> N
     assert_same(path)
 
 
-@pytest.mark.parametrize("path", LOGS, ids=lambda path: path.stem)
-def test_both_engines_agree_on_the_fixtures(path: Path) -> None:
-    assert_same(path)
+def test_both_engines_agree_on_the_fixtures() -> None:
+    assert assert_same(*LOGS).count == 8
 
 
 @pytest.mark.parametrize(
     "where",
     [
-        "status = failure", "status != failure", "not latency > 1s", "tokens = null", "model in (o1, null)", "model not in (o1)",
-        "error_type like 'Rate%'", "error_type not like 'Rate%'", "prompt contains 'ød'", "prompt contains \"'quoted' \"", "stream = true",
-        "finish_reasons contains length", "tools = null", "day > 2026-02-25", "failures = 1 or calls = 1 and input_tokens >= 10",
-        "http_status = 429", "cost_usd > 0.15 and not (cached_tokens > 0 or model = o1)", "prompt like '%\n%'", "prompt like '%_more'",
+        "status != failure and not latency > 1s",
+        "finish_reasons contains length or tools = null",
+        "failures = 1 or calls = 1 and input_tokens >= 10",
+        "cost_usd > 0.15 and not (cached_tokens > 0 or model = o1)",
     ],
-)  # fmt: skip
+)
 def test_both_engines_agree_on_conditions(tmp_path: Path, where: str) -> None:
     path = tmp_path / "calls.log"
     path.write_bytes(GOOD + TORN)
