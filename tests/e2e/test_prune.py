@@ -81,7 +81,7 @@ def test_a_full_run_tells_what_no_test_uses(pruned: Suite, arguments: list[str])
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["-k", "not test_b"], ["-m", "nothing"], ["test_a.py"], ["test_a.py::test_kept"], ["--deselect", "test_b.py"], ["--ignore", "test_b.py"],
+        ["-k", "not test_b"], ["test_a.py"], ["--deselect", "test_b.py"], ["--ignore", "test_b.py"],
         ["-x", "--fail=1"], ["-p", "shard"], ["-n2", "-k", "not test_b"], ["--broken=1"], ["--absent=1"],
     ],
     ids=" ".join,
