@@ -44,9 +44,10 @@ class PySpark(Config):
 def test_every_question_compiles(monkeypatch: pytest.MonkeyPatch, dialect: str) -> None:
     monkeypatch.setattr(ibis.options, "pyspark", PySpark())  # set by its own library
 
-    for condition in CONDITIONS:
-        where = parse(condition) if condition else None
-        questions = [question for by in GROUPS for question in sql.stats(sql.table(), by, where, dialect)]
+    both = [COLUMNS["model"], DERIVED["day"]]
+    asked = [*((by, None) for by in GROUPS), *((both, parse(condition)) for condition in CONDITIONS if condition)]
+    for by, where in asked:
+        questions = sql.stats(sql.table(), by, where, dialect)
         for question in (*questions, sql.select(sql.table(), [*COLUMNS.values(), *DERIVED.values()], where)):
             assert sql.compiled(question, dialect).startswith("SELECT")
 
