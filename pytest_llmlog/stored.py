@@ -6,12 +6,13 @@ import re
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from pytest_llmlog import golden, log
+from pytest_llmlog import golden, log, unpacking
 from pytest_llmlog.errors import ConfigError, LogError
 from pytest_llmlog.record import Interaction, RunResult
 
@@ -73,23 +74,24 @@ def of_log(path: Path, *, run: str | None = None, before: str | None = None) -> 
 
 
 def interactions(path: Path, offset: int = 0) -> Iterator[Interaction]:
-    """The valid records of a log from a byte on, without their wire; what cannot be read is passed over.
+    """The valid records of a log, compressed or not, from a byte on, without their wire; what cannot be read is passed over.
 
     Raises:
-        LogError: the log cannot be opened.
+        LogError: the log cannot be opened, or ends early.
     """
     try:
-        file = path.open("rb")
-    except OSError as exc:
-        raise LogError(path, exc.strerror or str(exc)) from exc
-    with file:
-        file.seek(offset)
-        for line in log.read(file):
-            if line.fault is None:
-                try:
-                    yield msgspec.convert(line.value, Interaction)
-                except msgspec.ValidationError:
-                    continue
+        with path.open("rb", buffering=0) as raw, unpacking.unpacked(cast("BinaryIO", raw)) as file:
+            file.seek(offset)
+            yield from filter(None, map(_interaction, log.read(cast("BinaryIO", file))))
+    except (OSError, *unpacking.ENDS_EARLY) as exc:
+        raise LogError(path, getattr(exc, "strerror", None) or str(exc)) from exc
+
+
+def _interaction(line: log.Line) -> Interaction | None:
+    try:
+        return None if line.fault is not None else msgspec.convert(line.value, Interaction)
+    except msgspec.ValidationError:
+        return None
 
 
 def summary_path(log_path: Path, run_id: str) -> Path:

@@ -228,3 +228,17 @@ def test_start_up_is_quick(tmp_path: Path) -> None:
 
     assert time.perf_counter() - begin < 10
     assert not {"duckdb", "ibis", "pytest", "rich.console", "deepdiff", "jsonschema", "genai_prices"} & set(loaded)
+
+
+def test_compressed_runs_are_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = lines([record(test_id="test_a.py::test_a", response="old")])
+    (tmp_path / "before.log.gz").write_bytes(gzip.compress(before))
+    (tmp_path / "now.log.zst").write_bytes(
+        bytes(cramjam.zstd.compress(lines([record(test_id="test_a.py::test_a", response="new")])))
+    )
+    (tmp_path / "cut.log.gz").write_bytes(gzip.compress(before)[:-20])
+
+    assert llmlog("diff", "before.log.gz", "before.log.gz").exit_code == 0
+    assert "-old" in llmlog("diff", "before.log.gz", "now.log.zst").stdout.replace("- ", "-").replace("'", "")
+    assert llmlog("diff", "before.log.gz", "cut.log.gz").exit_code == 2
