@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import sys
 import unicodedata
 
 _HARMLESS = frozenset("\n\t\u200c\u200d")
@@ -32,3 +34,8 @@ def printable(text: str) -> str:
     if not text.isprintable():
         text = "".join(map(_visible, text))
     return _COMMAND.sub(_command, text) if ":" in text or "##" in text else text
+
+
+def json_line(line: bytes) -> bytes:
+    """JSON as it is; on a terminal all in ASCII, so that no control character of the second block reaches it."""
+    return json.dumps(json.loads(line)).encode() if sys.stdout.isatty() else line

@@ -244,6 +244,18 @@ class TestResult(Struct, frozen=True, kw_only=True):
         return replace(self, violations=violations, checks=checks, repeat=repeat, differences=(), warnings=())
 
 
+class Coverage(Struct, frozen=True):
+    """What a full run covered, paths relative to pytest's root directory.
+
+    ``folders`` were collected, ``golden_dir`` is where goldens are kept if not beside the tests, ``goldens`` are the places of all
+    tests' and fixtures' goldens, whether they have one or not.
+    """
+
+    folders: tuple[str, ...]
+    golden_dir: str | None
+    goldens: tuple[str, ...]
+
+
 class RunResult(Struct, frozen=True, kw_only=True):
     """One test session: what a report is made from.
 
@@ -256,6 +268,7 @@ class RunResult(Struct, frozen=True, kw_only=True):
     baseline: str = "golden"
     content: Literal["full", "hash", "none"] = "full"
     budgets: tuple[Budget, ...] = ()
+    coverage: Coverage | None = None
     tests: tuple[TestResult, ...] = ()
     violations: tuple[Violation, ...] = ()
     warnings: tuple[str, ...] = ()

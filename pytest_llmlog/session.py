@@ -16,6 +16,7 @@ from pytest_llmlog import (
     answers,
     baseline,
     budgets,
+    coverage,
     git,
     golden,
     intercept,
@@ -122,6 +123,7 @@ class Session:
         )
         self._faults += [f"baseline: passed over {fault}" for fault in self._standards.baseline.faults]
         self._repeats = repeats.Repeats(self._made, self._standards)
+        self._coverage = coverage.Watch(config, options.golden_dir)
 
     @classmethod
     def start(cls, config: pytest.Config, options: Options) -> Session:
@@ -166,6 +168,7 @@ class Session:
         playback.preload()
         if self._options.mode in ("record", "live"):
             pricing.preload()
+        self._config.pluginmanager.register(self._coverage, "llmlog-coverage")
         intercept.install()
         self._cleanup.callback(intercept.uninstall)
         watch = Watch(self._recorder, self._leak, block=self._options.block_network)
@@ -435,6 +438,7 @@ class Session:
             run_id=self._recorder.run_id, mode=self._options.mode, log_path=self._shown(self._options.log),
             baseline=self._standards.baseline.name, content=self._options.content,  # type: ignore[arg-type]
             budgets=judge.budgets_of(self._results, self._limits.run.values()),
+            coverage=self._coverage.result(),
             tests=tuple(self._results), violations=tuple(self._run_violations), warnings=tuple(self._run_warnings),
             faults=tuple(self._faults),
         )  # fmt: skip

@@ -6,12 +6,13 @@ import re
 import subprocess
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from pytest_llmlog import files, golden, log
+from pytest_llmlog import files, golden, log, unpacking
 from pytest_llmlog.errors import ConfigError, LogError
 from pytest_llmlog.record import Interaction, RunResult
 
@@ -76,25 +77,24 @@ def of_log(path: Path, *, run: str | None = None, before: str | None = None) -> 
 
 
 def interactions(path: Path, offset: int = 0, fault: Callable[[str], object] = len) -> Iterator[Interaction]:
-    """The valid records of a log from a byte on; what cannot be read is passed over, and ``fault`` told where that is and why.
+    """The valid records of a log, compressed or not, from a byte on; ``fault`` is told where something else is, and why.
 
     Raises:
-        LogError: the log cannot be opened.
+        LogError: the log cannot be opened, or ends early.
     """
     try:
-        file = path.open("rb")
-    except OSError as exc:
-        raise LogError(path, exc.strerror or str(exc)) from exc
-    with file:
-        file.seek(offset)
-        for line in log.read(file):
-            try:
-                if line.fault is None:
-                    yield msgspec.convert(line.value, Interaction)
-                else:
-                    fault(line.told(path))
-            except msgspec.ValidationError as exc:
-                fault(line.told(path, str(exc)))
+        with path.open("rb", buffering=0) as raw, unpacking.unpacked(cast("BinaryIO", raw)) as file:
+            file.seek(offset)
+            for line in log.read(cast("BinaryIO", file)):
+                try:
+                    if line.fault is None:
+                        yield msgspec.convert(line.value, Interaction)
+                    else:
+                        fault(line.told(path))
+                except msgspec.ValidationError as exc:
+                    fault(line.told(path, str(exc)))
+    except (OSError, *unpacking.ENDS_EARLY) as exc:
+        raise LogError(path, getattr(exc, "strerror", None) or str(exc)) from exc
 
 
 def summary_path(log_path: Path, run_id: str) -> Path:

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from pytest_llmlog import files, log, validation
+from pytest_llmlog.query import sources
 
 
 class Finding(Struct, frozen=True):
@@ -75,9 +76,10 @@ def _check_file(name: str, file: BufferedReader) -> Iterator[Finding | None]:
 
 def _check(name: str) -> Iterator[Finding | None]:
     if name == "-":
-        yield from _check_file("<stdin>", BufferedReader(cast("Any", sys.stdin.buffer)))
+        with sources.unpacked(cast("Any", sys.stdin.buffer)) as file:
+            yield from _check_file("<stdin>", file)
         return
-    with open(name, "rb") as file:
+    with open(name, "rb", buffering=0) as raw, sources.unpacked(cast("Any", raw)) as file:
         yield from _check_file(name, file)
 
 
@@ -97,6 +99,9 @@ class Reading:
             except OSError as exc:
                 self.error = exc
                 return
+            except sources.ENDS_EARLY as exc:
+                self.error = OSError(0, f"the compressed file ends early or is damaged: {exc}")
+                return
             yield finding
 
 
@@ -106,12 +111,12 @@ class Reading:
 def validate(names: tuple[str, ...], as_json: bool) -> None:
     """Check logs and goldens against the schema; name line, JSON path and reason of each fault.
 
-    A fault never stops the reading. Exit code 1 when there is one, 2 when a file cannot be read.
+    FILES may be compressed (.gz, .zst) or patterns. A fault never stops the reading. Exit code 1 when there is one, 2 when a file cannot be read.
 
     Example: llmlog validate .llmlog/llm_interactions.log tests/goldens/**/*.json
     """
     valid = invalid = unreadable = 0
-    for name in names:
+    for name in sources.matching(names):
         reading = Reading(name)
         for finding in reading:
             if finding is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import cramjam
 import pytest
 from click.testing import CliRunner, Result
 
@@ -200,6 +202,18 @@ def test_a_missing_file_outranks_a_fault_and_the_other_files_are_read(tmp_path: 
     assert "missing.log: cannot be read" in result.stderr
     assert "log-attempt-zero.log:2: $.attempt" in result.stdout
     assert result.stdout.splitlines()[-1] == "4 valid, 1 faults"
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, lambda data: bytes(cramjam.zstd.compress(data))], ids=["gzip", "zstandard"])
+def test_a_compressed_log_is_read_and_one_that_ends_early_is_named(tmp_path: Path, pack: Any) -> None:
+    whole, cut = tmp_path / "calls.log.1", tmp_path / "calls.log.2"
+    whole.write_bytes(pack(GOOD.read_bytes()))
+    cut.write_bytes(pack(GOOD.read_bytes())[:-9])
+
+    assert validate(whole).exit_code == 0
+    result = validate(tmp_path / "calls.log.*")
+    assert result.exit_code == 2
+    assert f"{cut}: cannot be read: " in result.stderr
 
 
 def test_no_file_is_a_wrong_use() -> None:

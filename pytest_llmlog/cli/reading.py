@@ -1,0 +1,210 @@
+"""What all commands that read logs share: their options, where records come from, and how answers are printed."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from typing import Any, Literal, TypeVar
+
+import click
+from msgspec import Struct
+
+from pytest_llmlog import clock
+from pytest_llmlog.errors import ConfigError
+from pytest_llmlog.metrics import SUFFIXES
+from pytest_llmlog.printing import json_line, printable
+from pytest_llmlog.query import engines, sources
+from pytest_llmlog.query.columns import COLUMNS
+from pytest_llmlog.query.engines import Engine
+from pytest_llmlog.query.sources import Advance, Damage, Source
+from pytest_llmlog.query.where import Compare, Condition, both, parse
+from pytest_llmlog.shipping.formats import FORMULA
+
+F = TypeVar("F", bound=Callable[..., Any])
+Format = Literal["table", "json", "csv"]
+
+
+def files(function: F) -> F:
+    """The logs to read, as arguments."""
+    return click.argument("files", nargs=-1, type=click.Path(allow_dash=True))(function)
+
+
+def conditions(function: F) -> F:
+    """``--where`` and ``--since``."""
+    function = click.option("--since", metavar="WHEN", help="Only calls since: 30m, 12h, 7d, or a date or time in UTC.")(function)
+    return click.option("--where", metavar="CONDITION", help="Only calls for which it holds: status = failure and latency > 3s.")(
+        function
+    )
+
+
+def output(function: F) -> F:
+    """``--json`` and ``--csv``."""
+    function = click.option("--json", "form", flag_value="json", help="One JSON object a row.")(function)
+    return click.option("--csv", "form", flag_value="csv", help="Comma-separated values with a header.")(function)
+
+
+def engine(function: F) -> F:
+    """``--engine`` and ``--table``."""
+    function = click.option("--table", default="llm_interactions", show_default=True, help="The table that a remote engine has.")(
+        function
+    )
+    return click.option(
+        "--engine", "engine_name", default="auto", show_default=True,
+        help="stream, duckdb, auto, or clickhouse://…, bigquery://…, spark.",
+    )(function)  # fmt: skip
+
+
+def condition(where: str | None, since: str | None) -> Condition | None:
+    """The condition that both options come to.
+
+    Raises:
+        ConfigError: one of them cannot be read.
+    """
+    begin = Compare(COLUMNS["timestamp"], ">=", _moment(since)) if since else None
+    return both([begin, _where(where) if where else None])
+
+
+def _where(text: str) -> Condition:
+    try:
+        return parse(text)
+    except ConfigError as exc:
+        raise ConfigError(f"--where: {exc}") from exc
+
+
+_AGO = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]+)")
+
+
+def seconds(text: str) -> float:
+    """A length of time: ``90s``, ``30m``, ``12h``, ``7d``.
+
+    Raises:
+        ValueError: it is none.
+    """
+    found = _AGO.fullmatch(text.strip())
+    units = {**SUFFIXES["seconds"], "d": 86_400, "w": 604_800}
+    if found is None or found[2] not in units:
+        raise ValueError(f"expected a length of time like 30m, 12h or 7d, not {text!r}")
+    return float(found[1]) * units[found[2]]
+
+
+def _moment(text: str) -> str:
+    try:
+        return clock.timestamp_of(clock.now() - seconds(text))
+    except ValueError:
+        pass
+    try:
+        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        raise ConfigError(f"--since {text}: expected 30m, 12h, 7d, or a date or time like 2026-03-09T14:05") from None
+    return clock.timestamp_of((moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp())
+
+
+def expanded(names: Sequence[str]) -> list[Source]:
+    """The logs that are named, the log of the working directory by default."""
+    return sources.expand(names or sources.default())
+
+
+class Reading(Struct, frozen=True):
+    """One reading of logs: the engine, and what it could not read."""
+
+    engine: Engine
+    damage: Damage
+
+
+@contextmanager
+def reading(names: Sequence[str], engine_name: str = "auto", table: str = "llm_interactions") -> Iterator[Reading]:
+    """Ask logs; what could not be read is told at the end, on standard error.
+
+    Raises:
+        ConfigError: a log or an engine cannot be used.
+    """
+    damage = Damage()
+    local = [] if engines.is_remote(engine_name) else expanded(names)
+    with progress(local) as advance:
+        yield Reading(engines.choose(engine_name, lambda: local, damage, advance=advance, table=table), damage)
+    tell(damage)
+
+
+def tell(damage: Damage) -> None:
+    """Say on standard error what could not be read."""
+    if damage.count:
+        click.echo(printable(f"{damage.count} malformed, skipped; the first: {damage.first}"), err=True)
+
+
+PATIENCE = 1.0
+"""Seconds before a progress bar appears."""
+
+
+@contextmanager
+def progress(read: Sequence[Source]) -> Iterator[Advance]:
+    """A progress bar for what takes longer, on standard error where that is a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with_bar = Progress(console=Console(stderr=True), transient=True)
+    task = with_bar.add_task("reading", total=sum(source.size for source in read) or None)
+    later = threading.Timer(PATIENCE, with_bar.start)
+    later.daemon = True
+    later.start()
+    try:
+        yield lambda count: with_bar.advance(task, count)
+    finally:
+        later.cancel()
+        later.join()
+        with_bar.stop()
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def csv_cell(value: Any) -> str:
+    text = _cell(value)
+    return f"'{text}" if isinstance(value, str) and text.startswith(FORMULA) else text
+
+
+def show(rows: Iterable[dict[str, Any]], columns: Sequence[str], form: Format | None, shown: Callable[[str, Any], str]) -> None:
+    """Print rows: a table for people, whose cells ``shown`` writes, or what programs read."""
+    if form == "json":
+        for row in rows:
+            click.echo(json_line(json.dumps(row, ensure_ascii=False).encode()))
+    elif form == "csv":
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(columns)
+        for row in rows:
+            writer.writerow([csv_cell(row.get(column)) for column in columns])
+    else:
+        _table(columns, [[printable(shown(column, row.get(column))) for column in columns] for row in rows])
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich.box import SIMPLE
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE, pad_edge=False, header_style="")
+    for number, column in enumerate(columns):
+        figures = [row[number] for row in rows if row[number]]
+        numeric = bool(figures) and all(text[:1].isdigit() or text[:1] == "$" for text in figures)
+        table.add_column(column.replace("_", " "), justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    console().print(table)
+
+
+def console() -> Any:
+    """Where tables go: as wide as the terminal, and as wide as they are into a pipe."""
+    from rich.console import Console
+
+    return Console(file=sys.stdout, width=None if sys.stdout.isatty() else 10_000, soft_wrap=False, highlight=False)

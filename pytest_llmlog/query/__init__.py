@@ -1,0 +1,1 @@
+"""Questions to logs: sources, the columns of a record, conditions, and the engines that answer."""

@@ -1,0 +1,134 @@
+"""Where records are read from: plain, ``.gz`` and ``.zst`` logs, Parquet, patterns, standard input."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from glob import glob, has_magic
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from msgspec import Struct
+
+from pytest_llmlog.errors import ConfigError
+from pytest_llmlog.unpacking import ENDS_EARLY, Advance, unpacked
+
+PARQUET = b"PAR1"
+"""How a Parquet file begins."""
+
+STDIN = "-"
+
+
+class Source(Struct, frozen=True):
+    """One file by its name as given; ``-`` is standard input, and a pipe is read as that is."""
+
+    name: str
+    is_parquet: bool = False
+    is_pipe: bool = False
+
+    @property
+    def size(self) -> int:
+        """Bytes on the disk; 0 where nobody knows."""
+        return 0 if self.is_pipe else os.stat(self.name).st_size
+
+
+class Fault(Struct, frozen=True):
+    """A place where no record could be read: the line from 1, the byte from 0, and why."""
+
+    source: str
+    line: int
+    offset: int
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.source}:{self.line} (byte {self.offset}): {self.reason}"
+
+
+class Damage:
+    """What could not be read: how many places, and the first of them."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.first: Fault | None = None
+
+    def add(self, fault: Fault) -> None:
+        self.count += 1
+        self.first = self.first or fault
+
+
+def _cannot(name: str, exc: OSError) -> ConfigError:
+    return ConfigError(f"{name}: cannot be read: {exc.strerror or exc}")
+
+
+def matching(names: Sequence[str]) -> list[str]:
+    """Names with patterns replaced by what they match; a name that means nothing stays."""
+    return [found for name in names for found in (_globbed(name) or [name])]
+
+
+def _globbed(name: str) -> list[str]:
+    return sorted(glob(name, recursive=True)) if has_magic(name) and not os.path.lexists(name) else []
+
+
+def _named(name: str) -> list[str]:
+    if name == STDIN or os.path.lexists(name):
+        return [name]
+    found = _globbed(name)
+    if not found:
+        raise ConfigError(f"{name}: {'nothing matches' if has_magic(name) else 'there is no such file'}")
+    return found
+
+
+def expand(names: Sequence[str]) -> list[Source]:
+    """The files that names and patterns mean, each once.
+
+    Raises:
+        ConfigError: there is no such file, or it cannot be read.
+    """
+    found = dict.fromkeys(path for name in names for path in _named(name) if name in (path, STDIN) or not os.path.isdir(path))
+    return [_source(name) for name in found]
+
+
+def _source(name: str) -> Source:
+    if name == STDIN:
+        return Source(name, is_pipe=True)
+    try:
+        if not os.path.isdir(name) and not os.path.isfile(name):
+            return Source(name, is_pipe=True)
+        with open(name, "rb") as file:
+            return Source(name, is_parquet=file.read(4) == PARQUET)
+    except OSError as exc:
+        raise _cannot(name, exc) from exc
+
+
+PACKED = ".parquet"
+"""The end of a compacted log's name."""
+
+LIVE = Path(".llmlog") / "llm_interactions.log"
+
+
+def default() -> list[str]:
+    """The log of the working directory, with what was rotated away or compacted beside it."""
+    beside = [name for name in sorted(glob(f"{LIVE}.*")) if name.endswith(PACKED) or not os.path.exists(f"{name}{PACKED}")]
+    return [*beside, *([str(LIVE)] if LIVE.exists() or not beside else [])]
+
+
+@contextmanager
+def opened(source: Source, advance: Advance = lambda _: None) -> Iterator[BinaryIO]:
+    """The bytes of a log, uncompressed; of Parquet none.
+
+    Raises:
+        ConfigError: it cannot be opened.
+    """
+    try:
+        raw = cast("BinaryIO", sys.stdin.buffer) if source.name == STDIN else open(source.name, "rb", buffering=0)  # noqa: SIM115
+    except OSError as exc:
+        raise _cannot(source.name, exc) from exc
+    with raw, unpacked(raw, advance) as file:
+        yield cast("BinaryIO", file)
+
+
+__all__ = [
+    "ENDS_EARLY", "LIVE", "PACKED", "STDIN", "Advance", "Damage", "Fault", "Source", "default", "expand", "matching", "opened", "unpacked",
+]  # fmt: skip

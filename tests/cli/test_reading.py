@@ -1,0 +1,244 @@
+"""What all reading commands share: sources, formats, help, exit codes, colours, pipes, a progress bar."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import os
+import pty
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cramjam
+import pytest
+
+from logs import failure, lines, llmlog, record, rows, write
+from pytest_llmlog.cli import main
+
+LLMLOG = [sys.executable, "-c", "from pytest_llmlog.cli import main; main()"]
+CALLS = [record(number, prompt=f"question {number}", cost_usd=0.01) for number in range(3)]
+
+
+@pytest.mark.parametrize("name", sorted(main.commands))
+def test_every_command_has_an_example(name: str) -> None:
+    result = llmlog(name, "--help")
+
+    assert result.exit_code == 0
+    assert f"Example: llmlog {name}" in " ".join(result.stdout.split())
+
+
+def calls_of(*arguments: str | Path, stdin: bytes | None = None) -> int:
+    return sum(row["calls"] for row in rows(llmlog("stats", "--json", *arguments, stdin=stdin)))
+
+
+@pytest.mark.parametrize(
+    "pack", [bytes, gzip.compress, lambda data: bytes(cramjam.zstd.compress(data))], ids=["plain", "gzip", "zstandard"]
+)
+@pytest.mark.parametrize("engine", ["stream", "duckdb"])
+def test_standard_input_is_read_as_it_is_packed(pack, engine: str) -> None:
+    done = subprocess.run(
+        [*LLMLOG, "stats", "-", "--json", "--engine", engine], input=pack(lines(CALLS)), capture_output=True, timeout=60, check=True
+    )
+
+    assert json.loads(done.stdout)["calls"] == 3
+    assert done.stderr == b""
+
+
+def test_patterns_name_several_files_each_once(tmp_path: Path) -> None:
+    for name in ("a.log", "b.log", "c.txt"):
+        write(tmp_path / name, *CALLS)
+
+    assert calls_of(tmp_path / "*.log", tmp_path / "a.log") == 6
+
+
+def test_the_default_is_the_log_of_this_directory_with_what_was_rotated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".llmlog").mkdir()
+    write(tmp_path / ".llmlog" / "llm_interactions.log", *CALLS)
+    (tmp_path / ".llmlog" / "llm_interactions.log.1.gz").write_bytes(gzip.compress(lines(CALLS)))
+
+    assert calls_of() == 6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["stats", "missing.log"], "missing.log: there is no such file"),
+        (["stats", "*.none"], "*.none: nothing matches"),
+        (["stats", "."], ".: cannot be read: Is a directory"),
+        (["stats"], "llm_interactions.log: there is no such file"),
+        (["find", "a", "missing.log"], "missing.log: there is no such file"),
+        (["show", "last", "missing.log"], "missing.log: there is no such file"),
+        (["tail", "missing.log"], "missing.log: there is no such file"),
+        (["stats", "a.log", "--where", "latncy > 3"], "--where: 'latncy' is no field"),
+        (["stats", "a.log", "--since", "yesterday"], "--since yesterday: expected 30m, 12h, 7d"),
+        (["stats", "a.log", "--engine", "oracle"], "--engine oracle: expected auto"),
+    ],
+)
+def test_what_cannot_be_done_is_named_and_gives_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], text: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "a.log", *CALLS)
+
+    result = llmlog(*arguments)
+
+    assert result.exit_code == 2
+    assert text in result.stderr
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize("command", [["stats"], ["find", "question"], ["tail"], ["show", "last"]], ids=lambda command: command[0])
+def test_malformed_lines_are_skipped_counted_and_the_first_is_named(tmp_path: Path, command: list[str]) -> None:
+    path = tmp_path / "calls.log"
+    path.write_bytes(lines(CALLS[:2]) + b"oops\n" + lines(CALLS[2:]) + b'{"timestamp":"torn')
+
+    result = llmlog(*command, path)
+
+    assert result.exit_code == 0
+    assert f"2 malformed, skipped; the first: {path}:3 (byte {len(lines(CALLS[:2]))}): not JSON" in result.stderr
+
+
+def test_since_is_a_time_ago_or_a_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "calls.log", record(0), record(3600), record(90_000))
+    monkeypatch.setattr("pytest_llmlog.clock.now", lambda: 1_772_000_000.0 + 90_060)
+
+    counts = [
+        calls_of(path, "--since", since)
+        for since in ("2m", "1d", "36h", "2026-02-26", "2026-02-25T07:00:00", "2026-02-25T08:00+01:00")
+    ]
+
+    assert counts == [1, 1, 3, 1, 2, 2]
+
+
+def test_csv_is_read_back_and_starts_no_formula(tmp_path: Path) -> None:
+    path = write(tmp_path / "calls.log", record(prompt='=HYPERLINK("x")', response='a "b",\nc'))
+
+    result = llmlog("find", "a", path, "--csv")
+
+    (row,) = csv.DictReader(io.StringIO(result.stdout))
+    assert (row["prompt"], row["response"], row["tokens"], row["error"]) == ('\'=HYPERLINK("x")', 'a "b",\nc', "10", "")
+
+
+HOSTILE = "\x1b[2J\x1b]0;owned\x07 \u202egnp.exe [red]markup[/red] \r over"
+
+
+@pytest.mark.parametrize(
+    "command", [["stats", "--by", "template"], ["find", "owned"], ["tail"], ["show", "last"]], ids=lambda each: each[0]
+)
+def test_what_a_model_said_cannot_steer_the_terminal(tmp_path: Path, command: list[str]) -> None:
+    path = write(tmp_path / "calls.log", record(prompt=HOSTILE, response=HOSTILE, prompt_template=HOSTILE))
+
+    result = llmlog(*command, path)
+
+    assert result.exit_code == 0
+    assert not {"\x1b", "\x07", "\u202e", "\r"} & set(result.stdout)
+    assert "[red]markup" in result.stdout
+
+
+def test_a_reader_that_has_seen_enough_ends_the_program_silently(tmp_path: Path) -> None:
+    path = write(tmp_path / "calls.log", *(record(number, session_id=f"s{number}") for number in range(20_000)))
+
+    process = subprocess.Popen(
+        [*LLMLOG, "stats", str(path), "--by", "session", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline()
+    process.stdout.close()
+
+    assert process.stderr is not None
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert process.wait(30) == 141
+
+
+def on_terminal(*arguments: str, **environ: str) -> str:
+    """What the command writes to a terminal, on both streams."""
+    ours, theirs = pty.openpty()
+    variables = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "CI", "FORCE_COLOR", "COLUMNS")}
+    process = subprocess.Popen([*LLMLOG, *arguments], stdout=theirs, stderr=theirs, env={**variables, "TERM": "xterm", **environ})
+    os.close(theirs)
+    shown = b""
+    try:
+        while piece := os.read(ours, 65536):
+            shown += piece
+    except OSError:  # the end of a terminal
+        pass
+    os.close(ours)
+    assert process.wait(30) == 0
+    return shown.decode()
+
+
+def test_colours_only_on_a_terminal_and_not_where_nobody_wants_them(tmp_path: Path) -> None:
+    path = write(tmp_path / "calls.log", failure())
+
+    assert "\x1b[" in on_terminal("tail", str(path))
+    assert "\x1b[" not in on_terminal("tail", str(path), NO_COLOR="1")
+    assert "\x1b[" not in on_terminal("stats", str(path), NO_COLOR="1")
+
+
+def test_a_progress_bar_for_what_takes_over_a_second(tmp_path: Path) -> None:
+    slow = tmp_path / "slow.log"
+    os.mkfifo(slow)
+    quick = write(tmp_path / "quick.log", *CALLS)
+
+    feeder = subprocess.Popen(
+        [sys.executable, "-c", "import sys, time; f = open(sys.argv[1], 'wb'); time.sleep(2); f.close()", str(slow)]
+    )
+    try:
+        shown = on_terminal("stats", str(slow))
+    finally:
+        feeder.wait(30)
+
+    assert "reading" in shown
+    assert "reading" not in on_terminal("stats", str(quick))
+
+
+def test_a_log_is_read_while_it_is_written(tmp_path: Path) -> None:
+    path = write(tmp_path / "calls.log", *CALLS)
+    with path.open("ab") as writer:
+        for number in range(5):
+            writer.write(lines([record(number)]))
+            writer.flush()
+            assert calls_of(path) == 4 + number
+
+
+def test_shells_complete_commands_and_options() -> None:
+    variables = {**os.environ, "_LLMLOG_COMPLETE": "bash_complete", "COMP_WORDS": "llmlog sta", "COMP_CWORD": "1"}
+    script = shutil.which("llmlog", path=str(Path(sys.executable).parent))
+    assert script is not None
+
+    done = subprocess.run([script], env=variables, capture_output=True, text=True, timeout=30, check=True)
+
+    assert done.stdout == "plain,stats\n"
+
+
+def test_start_up_is_quick(tmp_path: Path) -> None:
+    """Nothing heavy is imported for a small question."""
+    path = write(tmp_path / "calls.log", *CALLS)
+    source = f"import sys; from click.testing import CliRunner; from pytest_llmlog.cli import main; CliRunner().invoke(main, ['stats', {str(path)!r}, '--json']); print(*sys.modules)"
+
+    begin = time.perf_counter()
+    loaded = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, timeout=60, check=True).stdout.split()
+
+    assert time.perf_counter() - begin < 10
+    assert not {"duckdb", "ibis", "pytest", "rich.console", "deepdiff", "jsonschema", "genai_prices"} & set(loaded)
+
+
+def test_compressed_runs_are_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = lines([record(test_id="test_a.py::test_a", response="old")])
+    (tmp_path / "before.log.gz").write_bytes(gzip.compress(before))
+    (tmp_path / "now.log.zst").write_bytes(
+        bytes(cramjam.zstd.compress(lines([record(test_id="test_a.py::test_a", response="new")])))
+    )
+    (tmp_path / "cut.log.gz").write_bytes(gzip.compress(before)[:-20])
+
+    assert llmlog("diff", "before.log.gz", "before.log.gz").exit_code == 0
+    assert "-old" in llmlog("diff", "before.log.gz", "now.log.zst").stdout.replace("- ", "-").replace("'", "")
+    assert llmlog("diff", "before.log.gz", "cut.log.gz").exit_code == 2
