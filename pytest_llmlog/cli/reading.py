@@ -133,8 +133,10 @@ def reading(names: Sequence[str], engine_name: str = "auto", table: str = "llm_i
 
 def tell(damage: Damage) -> None:
     """Say on standard error what could not be read."""
-    if damage.count:
-        click.echo(printable(f"{damage.count} malformed, skipped; the first: {damage.first}"), err=True)
+    for fault in damage.faults:
+        click.echo(printable(f"passed over: {fault}"), err=True)
+    if damage.count > len(damage.faults):
+        click.echo(f"{damage.count:,} malformed in all; llmlog validate names each", err=True)
 
 
 PATIENCE = 1.0

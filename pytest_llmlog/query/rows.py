@@ -68,11 +68,22 @@ def _values(line: bytes, place: Place, damage: Damage) -> Iterator[Any]:
             damage.add(place.fault(part.fault, part.offset))
 
 
+def _check_text(line: bytes) -> None:
+    """See that a line is UTF-8: what no column asks for is not looked at by the decoder.
+
+    Raises:
+        UnicodeDecodeError: it is not.
+    """
+    if not line.isascii():
+        line.decode()
+
+
 def judged(
     line: bytes, place: Place, decode: Callable[[bytes], T], convert: Callable[[Any], T | None], damage: Damage
 ) -> Iterator[T]:
     """The records that a line holds: one, or what is left of several."""
     try:
+        _check_text(line)
         yield decode(line)
         return
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -108,6 +119,7 @@ def read(
         with opened(source, advance) as file:
             for number, (offset, line) in enumerate(_lines(file), start=1):
                 try:  # here and not by judged, whose generator would cost as much as the decoding
+                    _check_text(line)
                     yield decode(line)
                 except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                     yield from judged(line, Place(source.name, number, offset), decode, convert, damage)

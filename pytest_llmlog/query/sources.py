@@ -43,19 +43,28 @@ class Fault(Struct, frozen=True):
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.source}:{self.line} (byte {self.offset}): {self.reason}"
+        return f"{self.source}:{self.line}: {self.reason} (byte {self.offset})"
+
+
+SHOWN = 100
+"""Faults that are kept to be named: a file that is no log has one in each line."""
 
 
 class Damage:
-    """What could not be read: how many places, and the first of them."""
+    """What could not be read: how many places, and the first of them, each with its line and byte."""
 
     def __init__(self) -> None:
         self.count = 0
-        self.first: Fault | None = None
+        self.faults: list[Fault] = []
+
+    @property
+    def first(self) -> Fault | None:
+        return self.faults[0] if self.faults else None
 
     def add(self, fault: Fault) -> None:
         self.count += 1
-        self.first = self.first or fault
+        if len(self.faults) < SHOWN:
+            self.faults.append(fault)
 
 
 def _cannot(name: str, exc: OSError) -> ConfigError:

@@ -79,7 +79,7 @@ def test_a_damaged_log_is_left(folder: Path) -> None:
     result = llmlog("compact")
 
     assert result.exit_code == 1
-    assert "llm_interactions.log.1:4 (byte " in result.stderr
+    assert "llm_interactions.log.1:4: " in result.stderr
     assert path.read_bytes() == content
     assert names(folder) == ["", ".1", ".2.parquet"]
 

@@ -81,6 +81,29 @@ def test_commands_that_compare_runs_pass_over_and_name_each_fault(damaged: tuple
         assert len(json.loads(result.stdout)["tests"]) == len(DAMAGE) + 1
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("stats",),
+        ("stats", "--engine=duckdb"),
+        ("find", "hello"),
+        ("show", "last"),
+        ("tail", "-n", "50"),
+        ("weird",),
+        ("export", "--to=csv"),
+    ],
+)
+def test_commands_that_ask_the_log_read_all_records_and_name_each_fault(
+    damaged: tuple[Path, dict[str, int]], arguments: tuple[str, ...]
+) -> None:
+    path, places = damaged
+    command, *options = arguments
+    result = run(command, *options, path)
+    assert result.exit_code in (0, 1), result.output
+    # They read the columns they need, the last value of a key that is there twice: finding that takes reading all of every line.
+    assert bytes_named(result.stderr) == {places[name] for name in FAULTY if name != "twice"}
+
+
 def test_secrets_are_found_and_cleaned_between_faults(damaged: tuple[Path, dict[str, int]]) -> None:
     path, _ = damaged
     with path.open("ab") as file:

@@ -136,7 +136,7 @@ def test_following_goes_through_rotations_and_shows_every_record_once(tmp_path: 
     writer.close()
 
     assert tail.prompts(91) == [*map(str, range(90)), "end"]
-    assert tail.end() == (130, f"1 malformed, skipped; the first: {path}:0 (byte 0): not JSON: Input data was truncated\n".encode())
+    assert tail.end() == (130, f"passed over: {path}:0: not JSON: Input data was truncated (byte 0)\n".encode())
 
 
 def test_following_waits_for_the_log_and_for_the_end_of_a_line(tmp_path: Path, tails: Any) -> None:
