@@ -144,10 +144,11 @@ def _known_names(folder: Path) -> dict[str, str]:
 
 def _check_name(path: Path) -> None:
     """Test names that differ only in case would share one file on Windows and macOS."""
-    other = _known_names(path.parent).setdefault(path.name.casefold(), path.name)
-    if other != path.name and os.path.lexists(path.with_name(other)):
-        reason = f"not saved: {other} is there, and some file systems do not tell the two apart"
-        raise GoldenError(path, "$", reason, "rename one of the tests, or remove the file if its test is gone")
+    for place in (path.parent, path):
+        other = _known_names(place.parent).setdefault(place.name.casefold(), place.name)
+        if other != place.name and os.path.lexists(place.with_name(other)):
+            reason = f"not saved: {other} is there, and some file systems do not tell it from {place.name}"
+            raise GoldenError(path, "$", reason, "rename one of the tests, or remove what is there if its test is gone")
 
 
 OF_THE_RUN = ("worker_id", "git_commit", "trace_id", "span_id")

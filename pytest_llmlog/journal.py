@@ -99,12 +99,25 @@ def _try_lock(descriptor: int) -> bool:
 
 
 def left(folder: Path) -> list[Path]:
-    """The journals that no living process writes, oldest first."""
+    """The journals that no living process writes, oldest first; those that hold nothing yet are removed."""
     try:
         found = [path for path in folder.iterdir() if path.name.endswith(SUFFIX) and path.is_file() and not path.is_symlink()]
     except (FileNotFoundError, NotADirectoryError):
         return []
-    return sorted((path for path in found if not _is_in_use(path)), key=lambda path: (path.stat().st_mtime, path.name))
+    ended = sorted((path for path in found if not _is_in_use(path)), key=lambda path: (path.stat().st_mtime, path.name))
+    return [path for path in ended if not _removed(path)]
+
+
+def _removed(path: Path) -> bool:
+    """Remove a journal that was begun, and ended by a kill or a full disk before a call was in it."""
+    try:
+        with path.open("rb") as file:
+            is_begun = file.readline(files.SIZE_LIMIT).endswith(b"\n") and file.read(1) != b""
+        if not is_begun:
+            path.unlink()
+    except OSError:
+        return False
+    return not is_begun
 
 
 def _is_in_use(path: Path) -> bool:

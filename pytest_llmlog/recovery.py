@@ -44,6 +44,8 @@ def recover(path: Path, log_path: Path, root: Path) -> Recovered:
         OSError: a file cannot be read or written; the journal stays.
     """
     head, entries = journal.read(path)
+    if not entries:
+        raise ValueError("holds no whole call, only one that was cut off; remove it when you have looked at it")
     logged = _complete_log(log_path, head, entries)
     waiting = _keep(Path(head.golden), head, entries, root)
     path.unlink()

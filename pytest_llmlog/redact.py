@@ -7,6 +7,7 @@ import json
 import os
 import re
 import threading
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
@@ -129,6 +130,22 @@ def response_headers(headers: Mapping[str, str]) -> dict[str, str]:
     return kept
 
 
+def _own_step(step: Callable[[str], str], text: str) -> str:
+    """Run the user's step; what it raises may quote the text, so only its kind and place are told.
+
+    Raises:
+        RuntimeError: it raised, even if that was to end the program.
+    """
+    try:
+        return step(text)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as exc:
+        frame = traceback.extract_tb(exc.__traceback__)[-1]
+        told = f"the redaction step of your own raised {type(exc).__name__} ({os.path.basename(frame.filename)}:{frame.lineno})"
+        raise RuntimeError(told) from None
+
+
 class Redactor:
     """Replaces credentials in text: those of the environment, those this process sent, and what is shaped like one.
 
@@ -170,7 +187,7 @@ class Redactor:
         """Return the text without credentials and how many were replaced."""
         text, count = self.without_credentials(text)
         if self._custom is not None:
-            changed = self._custom(text)
+            changed = _own_step(self._custom, text)
             if not isinstance(changed, str):
                 raise TypeError(f"the redaction step of your own returned {type(changed).__name__}, not text")
             count += changed != text

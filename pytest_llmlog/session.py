@@ -113,6 +113,7 @@ class Session:
         self._run_violations: list[Violation] = []
         self._run_warnings: list[str] = []
         self._leaks: list[str] = []
+        self._watch = Watch(recorder, self._leak, block=options.block_network)
         self._limits = budgets.of_expressions(options.budget, "llmlog_budget / --llmlog-budget")
         self._settings = startup.settings(options, self._limits.test)
         self._standards = judge.Standards(
@@ -171,9 +172,8 @@ class Session:
         self._config.pluginmanager.register(self._coverage, "llmlog-coverage")
         intercept.install()
         self._cleanup.callback(intercept.uninstall)
-        watch = Watch(self._recorder, self._leak, block=self._options.block_network)
-        watch.begin()
-        self._cleanup.callback(watch.end)
+        self._watch.begin()
+        self._cleanup.callback(self._watch.end)
         self._cleanup.enter_context(tests.beneath(self._run_scope))
 
     def _leak(self, test_id: str, text: str) -> None:
@@ -197,8 +197,10 @@ class Session:
             refuse=_refuse,
         )
 
-    def _journal(self, test_id: str, path: Path) -> Journal:
+    def _journal(self, test_id: str, path: Path) -> Journal | None:
         recorder = self._recorder
+        if recorder.redactor.without_credentials(f"{test_id} {path}")[1]:
+            return None  # no golden is saved under a name that holds a key
         head = Head(test_id=test_id, golden=str(path), content=recorder.content, line_limit=recorder.line_limit)
         return Journal(journal.folder_of(self._options.log), head)
 
@@ -408,6 +410,7 @@ class Session:
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
+        self._watch.collect()
         output = getattr(self._config, "workeroutput", None)
         if output is None and any(test.live or test.replayed for test in self._results):
             # Before the writer of JUnit files writes; what fixtures still call when a stopped session ends is not in them.
@@ -429,7 +432,7 @@ class Session:
     def _judged(self) -> tuple[list[Violation], list[str]]:
         """What does not hold of the run as a whole, and what cannot be judged."""
         violations, warnings = judge.run_budget(self._results, self._limits.run.values())
-        leaks, leak_warnings = judge.leaks(self._leaks, self._options.leaks)
+        leaks, leak_warnings = judge.leaks(list(dict.fromkeys(self._leaks)), self._options.leaks)
         return [*violations, *judge.over_the_suite(self._results), *leaks], [*warnings, *leak_warnings]
 
     @property

@@ -6,7 +6,7 @@ import base64
 import json
 import re
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cached_property, partial
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
@@ -244,10 +244,16 @@ class StoredRequest(Request):
 
     def __init__(self, stored: WireRequest) -> None:
         body = stored.body
-        as_json = body is not None and body.json is not UNSET
-        super().__init__(stored.method, stored.url, stored.headers, b"" if as_json else load_body(body))
-        if body is not None and as_json:
+        self.method, self.url, self.headers, self._stored = stored.method, stored.url, stored.headers, body
+        if body is None or body.json is UNSET:
+            self.body = load_body(body)
+        else:
             self.json = msgspec.json.decode(body.json) if isinstance(body.json, msgspec.Raw) else body.json
+
+    @cached_property
+    def body(self) -> bytes:  # type: ignore[override]
+        """Written when it is asked for: matching asks for the JSON alone."""
+        return load_body(self._stored)
 
 
 def load_response(stored: WireResponse) -> Response:

@@ -171,8 +171,8 @@ def endpoint_of(method: str, host: str, path: str) -> tuple[Endpoint, list[Scope
     recorder = scopes[0].recorder
     if scope.is_named(host, recorder.ignore_hosts):
         return None
-    if endpoint is None and scope.is_named(host, recorder.hosts):
-        return Endpoint("openai", "other", OTHER, True), scopes
+    if scope.is_named(host, recorder.hosts):
+        return replace(endpoint, known=True) if endpoint else Endpoint("openai", "other", OTHER, True), scopes
     return (endpoint, scopes) if endpoint else None
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
+from urllib.parse import urlsplit
 
 from pytest_llmlog.intercept import outlets
 from pytest_llmlog.intercept.patches import original_of
@@ -13,10 +15,14 @@ MODULES = ("grpc", "grpc.aio")
 FACTORIES = ("secure_channel", "insecure_channel")
 
 
-def _host(target: str) -> str:
-    """The host of a target like ``dns:///api.example.com:443``; source: https://github.com/grpc/grpc/blob/master/doc/naming.md"""
-    place = target.rpartition("/")[2].removeprefix("dns:").removeprefix("ipv4:").removeprefix("ipv6:")
-    return place.rpartition("]")[0].lstrip("[") if place.startswith("[") else place.partition(":")[0]
+def _hosts(target: str) -> Iterator[str]:
+    """The hosts of a target like ``dns:///api.example.com:443`` or ``ipv4:10.0.0.1:443,10.0.0.2:443``.
+
+    Source: https://github.com/grpc/grpc/blob/master/doc/naming.md
+    """
+    places = target.rpartition("/")[2].removeprefix("dns:").removeprefix("ipv4:").removeprefix("ipv6:")
+    for place in places.split(","):
+        yield place.rpartition("]")[0].lstrip("[") if place.startswith("[") else place.partition(":")[0]
 
 
 def is_ready(module: ModuleType) -> bool:
@@ -35,7 +41,9 @@ def patch(module: ModuleType) -> None:
 def _telling(original: Any) -> Any:
     def channel(target: str, *args: Any, **given: Any) -> Any:
         if not str(target).startswith("unix"):
-            outlets.connects(_host(str(target)), "grpc")
+            proxies = [str(value) for name, value in given.get("options") or () if name == "grpc.http_proxy"]
+            for host in [*_hosts(str(target)), *(urlsplit(proxy).hostname or "" for proxy in proxies)]:
+                outlets.connects(host, "grpc")
         return original(target, *args, **given)
 
     channel.llmlog_original = original  # type: ignore[attr-defined]

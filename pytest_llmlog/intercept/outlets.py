@@ -7,8 +7,12 @@ has sockets of its own, as gRPC has, does not pass there: see ``grpc``.
 from __future__ import annotations
 
 import ipaddress
+import json
+import os
 import socket
 import sys
+import tempfile
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -16,16 +20,19 @@ from pytest_llmlog.intercept import asking, programs, scope
 from pytest_llmlog.intercept.recorder import Recorder
 from pytest_llmlog.providers import known_host
 
+LENT = "asyncio_"
+"""How the threads of an event loop's own pool are called, in which no call's context is known."""
+
 Report = Callable[[str, str], None]
 """Takes the test and the text of a call that went round the capture."""
 
 
 def _is_captured(host: str) -> bool:
-    """Whether a captured call does this, as far as can be told: by its context, or without one by where it goes."""
+    """Whether a captured call does this: by its context, or in a thread that asyncio lent to look a name up, by the name."""
     call = asking.current.get()
     if call is not None and call.open:
         return True
-    return any(each.host == host or _address(host) is not None for each in list(asking.under_way))
+    return threading.current_thread().name.startswith(LENT) and any(each.host == host for each in list(asking.under_way))
 
 
 class Watch:
@@ -40,6 +47,8 @@ class Watch:
     def __init__(self, recorder: Recorder, report: Report, *, block: bool) -> None:
         self._recorder, self._report, self._block = recorder, report, block
         self._told: set[tuple[str, str]] = set()
+        self._process = os.getpid()
+        self._children = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - forks of this process write here what they meet
 
     def begin(self) -> None:
         """Be told from now on; hooks cannot be taken out again, so there is one for ever, which does nothing when nobody watches."""
@@ -49,8 +58,16 @@ class Watch:
             _hooked = True
         _watches.append(self)
 
+    def collect(self) -> None:
+        """Report what forks of this process have met."""
+        self._children.seek(0)
+        for line in self._children.read().splitlines():
+            self._report(*json.loads(line))
+        self._children.truncate(0)
+
     def end(self) -> None:
         _watches.remove(self)
+        self._children.close()
 
     def leads_to_model(self, host: str) -> bool:
         recorder = self._recorder
@@ -76,13 +93,17 @@ class Watch:
         """Report a call that goes round the capture."""
         scopes = scope.current()
         test_id = (scopes[0].test_id if scopes else None) or ""
-        if (test_id, host) not in self._told:
-            self._told.add((test_id, host))
+        if (test_id, host) in self._told:
+            return
+        self._told.add((test_id, host))
+        if os.getpid() == self._process:
             self._report(test_id, text)
+        else:
+            os.write(self._children.fileno(), json.dumps([test_id, text]).encode() + b"\n")
 
-    def starts(self, command: Sequence[str], environ: Mapping[str, str] | None) -> None:
+    def starts(self, command: Sequence[str], folder: str, environ: Mapping[str, str] | None) -> None:
         """A program is started, of which only its command line and its script can be looked at."""
-        for host, how in programs.hosts(command, environ, self.leads_to_model):
+        for host, how in programs.hosts(command, folder, environ, self.leads_to_model):
             self.note(host, f"{host}, by {how}")
 
     @staticmethod
@@ -145,19 +166,33 @@ def _looked_up(watch: Watch, host: Any, *_: Any) -> None:
 
 
 def _connected(watch: Watch, source: Any, address: Any = None, *_: Any) -> None:
-    if isinstance(address, tuple) and address and source.family in (socket.AF_INET, socket.AF_INET6):
-        watch.connects(_text(address[0]), _opener())
+    if source.family in (socket.AF_INET, socket.AF_INET6):
+        if isinstance(address, tuple) and address:
+            watch.connects(_text(address[0]), _opener())
+    elif address is not None and source.family not in INSIDE:
+        watch.connects(f"an address of {getattr(source.family, 'name', source.family)}", _opener())
+
+
+def _named(watch: Watch, address: Any, *_: Any) -> None:
+    watch.connects(_text(address[0]), _opener())
+
+
+INSIDE = tuple(getattr(socket, name) for name in ("AF_UNIX", "AF_NETLINK", "AF_ALG") if hasattr(socket, name))
+"""Families of sockets that lead nowhere else than into this machine."""
 
 
 def _started(watch: Watch, _: Any, arguments: Any, *more: Any) -> None:
     environ = next((each for each in more[::-1] if isinstance(each, Mapping)), None)
+    folder = next((_text(each) for each in more if isinstance(each, (str, bytes))), "")
     listed = [arguments] if isinstance(arguments, (str, bytes)) or hasattr(arguments, "__fspath__") else list(arguments or ())
-    watch.starts([_text(each) for each in listed], environ)
+    watch.starts([_text(each) for each in listed], folder, environ)
 
 
 _EVENTS: dict[str, Callable[..., None]] = {
     "socket.getaddrinfo": _looked_up,
     "socket.gethostbyname": _looked_up,
+    "socket.gethostbyaddr": _looked_up,
+    "socket.getnameinfo": _named,
     "socket.connect": _connected,
     "socket.sendto": _connected,
     "socket.sendmsg": _connected,

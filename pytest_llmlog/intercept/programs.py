@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -23,39 +24,83 @@ SDKS = {
 SCRIPT_LIMIT = 256 * 1024
 """Bytes of a script that are looked at."""
 
+TEXT_TOOLS = frozenset(
+    {
+        "[", "awk", "cat", "cp", "cut", "diff", "echo", "egrep", "env", "find", "git", "grep", "head", "ls", "mkdir", "mv", "printf", "pytest",
+        "rg", "rm", "sed", "sort", "tail", "test", "touch", "tr", "uniq", "wc",
+    }
+)  # fmt: skip
+"""Programs to which an address is a text like any other."""
+
+_INTERPRETER = re.compile(r"(?:python|pypy|node|deno|bun|ruby|perl|php|bash|dash|zsh|sh)[\d.]*(?:\.exe)?")
+_SHELLS = ("bash", "dash", "zsh", "sh")
 _HOST = re.compile(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+|localhost")
-_IMPORT = re.compile(r"(?:^|[;\n])\s*(?:import|from)\s+([\w.]+)(?:\s+import\s+(\w+))?")
+_IMPORT = re.compile(r"(?:^|[;\n])[ \t]*(?:from[ \t]+([\w.]+)[ \t]+import[ \t]+([\w, \t]+)|import[ \t]+([\w., \t]+))")
 _CAPTURED = ("pytest_llmlog", "--llmlog")
 """A program that says this has a capture of its own."""
 
 
-def hosts(command: Sequence[str], environ: Mapping[str, str] | None, is_model: Callable[[str], bool]) -> Iterator[tuple[str, str]]:
+def hosts(
+    command: Sequence[str], folder: str, environ: Mapping[str, str] | None, is_model: Callable[[str], bool]
+) -> Iterator[tuple[str, str]]:
     """Each host of a model that a program names, or whose client it imports, with how a person calls the program."""
-    text = "\n".join([*command, *map(_script, command)])
-    if any(word in text for word in _CAPTURED):
+    text = _text(command, folder or ".")
+    if not text or any(word in text for word in _CAPTURED):
         return
     name = " ".join(" ".join(command).split())
     shown = f"the program `{name if len(name) <= 60 else name[:57] + '...'}`"
-    variables = os.environ if environ is None else environ
     named = [found.lower() for found in _HOST.findall(text)]
-    for host in dict.fromkeys([*named, *_of_imports(text, variables)]):
+    for host in dict.fromkeys([*named, *_of_imports(text, os.environ if environ is None else environ)]):
         if is_model(host):
             yield host, shown
 
 
+def _text(command: Sequence[str], folder: str) -> str:
+    """What of a command may say where it connects: its arguments, and the script of an interpreter; nothing of a text tool's."""
+    if len(command) == 1:  # a line for a shell, or a program alone
+        return "\n".join(_text(part, folder) for part in _commands(command[0]) if part != list(command))
+    program, arguments = Path(command[0]).name if command else "", command[1:]
+    if program in TEXT_TOOLS or not arguments:
+        return ""
+    if not _INTERPRETER.fullmatch(program):
+        return "\n".join(arguments)
+    if program in _SHELLS and arguments[0].startswith("-") and "c" in arguments[0] and len(arguments) > 1:
+        return _text(arguments[1:2], folder)
+    if arguments[0] == "-m":
+        module = arguments[1].replace(".", "/") if len(arguments) > 1 else ""
+        return "\n".join([_script(folder, f"{module}.py"), _script(folder, f"{module}/__main__.py"), *arguments[2:]])
+    first = next((index for index, each in enumerate(arguments) if not each.startswith("-")), 0)
+    return "\n".join([_script(folder, arguments[first]), *arguments])
+
+
+def _commands(line: str) -> Iterator[list[str]]:
+    """The simple commands of a shell's line, their assignments left out."""
+    for part in re.split(r"[;&|\n]+", line):
+        try:
+            words = shlex.split(part)
+        except ValueError:
+            words = part.split()
+        while words and re.match(r"\w+=", words[0]):
+            words.pop(0)
+        if words:
+            yield words
+
+
 def _of_imports(text: str, environ: Mapping[str, str]) -> Iterator[str]:
-    for module, name in _IMPORT.findall(text):
-        known = next((sdk for sdk in (f"{module}.{name}", module, module.partition(".")[0]) if sdk in SDKS), None)
-        if known is not None:
-            base = environ.get(f"{known.partition('.')[0].upper()}_BASE_URL")
-            yield (urlsplit(base).hostname or "") if base else SDKS[known]
+    for package, names, modules in _IMPORT.findall(text):
+        inside = [f"{package}.{name.strip()}" for name in names.split(",")] if package else []
+        for module in [*inside, package, *(each.split(" as ")[0].strip() for each in modules.split(","))]:
+            known = next((sdk for sdk in (module, module.partition(".")[0]) if sdk in SDKS), None)
+            if known is not None:
+                base = environ.get(f"{known.partition('.')[0].upper()}_BASE_URL")
+                yield (urlsplit(base).hostname or "") if base else SDKS[known]
 
 
-def _script(argument: str) -> str:
-    """The text of a script that a command line names; nothing of a program or of data."""
+def _script(folder: str, name: str) -> str:
+    """The text of a script; nothing of a program or of data."""
     try:
-        path = Path(argument)
-        if not path.is_file() or path.suffix not in (".py", ".sh", ".js", ".mjs", ".ts", ""):
+        path = Path(folder, name)
+        if not path.is_file():
             return ""
         with path.open("rb") as file:
             begin = file.read(SCRIPT_LIMIT)

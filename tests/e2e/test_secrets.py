@@ -165,7 +165,7 @@ def test_three():
     result = suite.run("--llmlog-mode=live")
     result.assert_outcomes(passed=3)
     assert [record["prompt"] for record in suite.records()] == ["fine"]
-    assert result.stdout.str().count("own step") == 1
+    assert result.stdout.str().count("the redaction step of your own raised RuntimeError (mine.py:2)") == 1
     assert "poison" not in everything(suite)
 
 
@@ -176,7 +176,7 @@ def test_a_step_of_the_users_that_raises_while_replaying(suite: Suite) -> None:
     (suite.path / "a.txt").write_text("{word}")
     result = suite.run("--llmlog-mode=replay")
     result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines(["*own step*"])
+    result.stdout.fnmatch_lines(["*step of your own raised RuntimeError (mine.py:2)*"])
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o277])
