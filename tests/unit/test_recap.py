@@ -79,7 +79,11 @@ def test_bad_tests_come_first_reruns_are_one_and_missing_ones_are_of_the_same_fi
 def test_a_log_without_content_is_shown_beside_nothing() -> None:
     violation = Violation(kind="regression", text="quotes a secret", metric="tokens", value=2, limit=1)
     run = RunResult(
-        run_id="r", mode="live", log_path="log", content="hash", tests=(TestResult(test_id="test_a", live=1, violations=(violation,)),)
+        run_id="r",
+        mode="live",
+        log_path="log",
+        content="hash",
+        tests=(TestResult(test_id="test_a", live=1, violations=(violation,)),),
     )
     found = recap.of_run(
         run, [made(prompt="blake2b:0")], Baseline("git:main", True, lambda *_: [[made(prompt="secret")]]), root=Path()
