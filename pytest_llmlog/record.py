@@ -203,9 +203,9 @@ class Repeat(Struct, frozen=True, kw_only=True):
 class TestResult(Struct, frozen=True, kw_only=True):
     """What one test or fixture did with language models.
 
-    ``figures`` are what its calls came to by metric, whatever their source; ``unknown`` how many did not tell it. ``outcome`` is
-    pytest's, where a test had one. ``file`` is relative to pytest's root directory, ``line`` counts from 1. ``compare`` and ``ignore`` say how its answers are compared.
-    ``live_latencies`` and ``replayed_latencies`` are seconds, one a call.
+    ``figures`` are what its calls came to by metric, whatever their source; ``unknown`` how many did not tell it. ``outcome``
+    is pytest's, where a test had one. ``file`` is relative to pytest's root directory, ``line`` counts from 1. ``compare`` and
+    ``ignore`` say how its answers are compared. ``live_latencies`` and ``replayed_latencies`` are seconds, one a call.
     """
 
     __test__ = False
