@@ -140,6 +140,8 @@ class Options(NamedTuple):
             pytest.UsageError: a value that cannot be used; the text names file, key and what it may be.
         """
         mode = config.getoption("llmlog_mode") or _choice(config, "llmlog_mode", ("", *MODES))
+        if mode == "off" and config.getoption("llmlog_block_network"):
+            raise pytest.UsageError("--llmlog-block-network has no effect in mode off, which touches nothing")
         log = _path(config, "llmlog_file")
         return cls(
             mode=mode or ("replay" if in_ci() else "auto"),

@@ -161,7 +161,7 @@ def _text(value: Any) -> str:
 
 
 def _looked_up(watch: Watch, host: Any, *_: Any) -> None:
-    if host is not None:
+    if host is not None and _address(_text(host)) is None:  # of an address nothing is looked up: it is connected to, or not
         watch.connects(_text(host), _opener())
 
 
@@ -191,7 +191,7 @@ def _started(watch: Watch, _: Any, arguments: Any, *more: Any) -> None:
 _EVENTS: dict[str, Callable[..., None]] = {
     "socket.getaddrinfo": _looked_up,
     "socket.gethostbyname": _looked_up,
-    "socket.gethostbyaddr": _looked_up,
+    "socket.gethostbyaddr": lambda watch, host: watch.connects(_text(host), _opener()),
     "socket.getnameinfo": _named,
     "socket.connect": _connected,
     "socket.sendto": _connected,

@@ -187,3 +187,17 @@ def test_a_damaged_golden_is_left_as_it_is(tmp_path: Path) -> None:
     assert result.exit_code == 2
     assert "damaged" in result.stderr
     assert path.read_bytes() == before
+
+
+def test_a_golden_whose_answer_was_cleaned_keeps_its_request(tmp_path: Path) -> None:
+    answered = Response(200, {"content-type": "application/json"}, [(0.1, json.dumps({"answer": KEY}).encode())])
+    path = old_golden(tmp_path / "goldens" / "a" / "test_a.json", ask("hi"), answered)
+    before = json.loads(path.read_bytes())["interactions"][0]
+    assert run("redact", path).exit_code == 0
+    after = json.loads(path.read_bytes())["interactions"][0]
+    assert after["wire"]["request"] == before["wire"]["request"]
+    assert after["request_hash"] == before["request_hash"]
+    assert after["wire"]["response"]["body"]["json"] == {"answer": MASK}
+    queue = open_queue(path)
+    assert queue is not None
+    assert queue.take_exact(ask("hi")) is not None

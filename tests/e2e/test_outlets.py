@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Suite
+from openai_standin import Reply
 
 CLIENTS = """
 import asyncio, http.client, json, os, urllib.request
@@ -163,6 +164,30 @@ def test_thread():
     thread.start()
     thread.join()
 
+def test_other_questions_about_names():
+    for question in (lambda: socket.gethostbyaddr("192.0.2.1"), lambda: socket.getfqdn("example.com"), lambda: socket.gethostbyname("example.com"),
+                     lambda: socket.getnameinfo(("192.0.2.1", 80), 0)):
+        with pytest.raises(pytest.fail.Exception):
+            question()
+
+def test_sockets_below_the_internets():
+    with socket.socket(socket.AF_VSOCK) as other:
+        other.connect((2, 80))
+
+def test_grpc():
+    import grpc
+    for target, options in (("ipv4:127.0.0.1:1,192.0.2.1:443", ()), ("127.0.0.1:1", [("grpc.http_proxy", "http://192.0.2.1:3128")])):
+        with pytest.raises(pytest.fail.Exception):
+            grpc.insecure_channel(target, options=options)
+
+def test_while_a_captured_call_waits():
+    import openai, threading, time
+    asked = threading.Thread(target=lambda: openai.OpenAI(max_retries=0).chat.completions.create(model="m", messages=[{"role": "user", "content": "x"}]))
+    asked.start()
+    time.sleep(0.5)
+    assert asked.is_alive()
+    socket.create_connection(("192.0.2.1", 443), timeout=0.1)
+
 def test_loopback():
     with socket.create_server(("127.0.0.1", 0)) as server:
         for host in ("127.0.0.1", "localhost"):
@@ -174,8 +199,10 @@ def test_loopback():
 
 def test_a_blocked_network_is_closed_but_for_loopback(suite: Suite) -> None:
     suite.write(test_it=BLOCKED)
-    result = suite.run("--llmlog-block-network", "-p", "no:threadexception")
-    result.assert_outcomes(passed=1, failed=6)
+    assert suite.server is not None
+    suite.server.push(Reply(delay=2.0, body={"choices": []}))
+    result = suite.run("--llmlog-block-network", "--llmlog-mode=live", "-p", "no:threadexception")
+    result.assert_outcomes(passed=1, failed=10)
     result.stdout.fnmatch_lines(
         ["*--llmlog-block-network has closed this way out", "*to: example.com, by *", "*to: 192.0.2.1, by *"]
     )
@@ -227,8 +254,16 @@ def test_program():
 def test_script():
     subprocess.run([sys.executable, "worker.py"], check=True)
 
+def test_fork():
+    child = os.fork()
+    if not child:
+        with pytest.raises(OSError):
+            socket.create_connection(("nowhere.api.openai.com", 443), timeout=0.1)
+        os._exit(0)
+    os.waitpid(child, 0)
+
 def test_shell():
-    os.system("true https://openrouter.ai/api/v1/chat/completions")
+    os.system("curl -s --max-time 1 https://nowhere.openrouter.ai/api/v1/chat/completions")
 
 def test_fine():
     subprocess.run([sys.executable, "-c", "pass  # https://example.com"], check=True)
@@ -243,7 +278,8 @@ NAMED = {
     "test_grpc": "127.0.0.1, by grpc",
     "test_program": "api.mistral.ai, by the program `",
     "test_script": "api.groq.com, by the program `",
-    "test_shell": "openrouter.ai, by the program `true https",
+    "test_shell": "nowhere.openrouter.ai, by the program `curl",
+    "test_fork": "nowhere.api.openai.com, by test_it",
 }
 
 
@@ -260,9 +296,24 @@ def test_calls_that_went_round_the_capture_are_named(
     output = result.stdout.str()
     for test, text in NAMED.items():
         assert (f"test_it.py::{test}: {text}" in output) == (policy != "ignore"), (test, output)
-    assert ("8 ways to a model went round the capture" in output) == (policy != "ignore")
+    assert ("9 ways to a model went round the capture" in output) == (policy != "ignore")
     assert ("llmlog: calls went round the capture" in output) == (policy == "fail")
     assert "test_fine" not in output.split("llmlog", 3)[-1]
+
+
+def test_every_call_to_a_host_of_the_users_is_refused_on_replay(suite: Suite, door: Door) -> None:
+    suite.ini("llmlog_hosts = 127.0.0.1")
+    suite.write(
+        test_it="""
+import os, pytest, requests
+BASE = os.environ["OPENAI_BASE_URL"]
+@pytest.mark.parametrize("path, body", [("/chat/completions", b"\\x1f\\x8b"), ("/completions", "a=b"), ("/embeddings", "x"), ("/foo", "{}")])
+def test_it(path, body):
+    requests.post(BASE + path, data=body)
+"""
+    )
+    suite.run("--llmlog-mode=replay", OPENAI_BASE_URL=f"http://127.0.0.1:{door.port}/v1").assert_outcomes(failed=4)
+    assert door.knocks == 0
 
 
 def test_captured_calls_and_hosts_that_are_ignored_are_no_leaks(suite: Suite) -> None:
