@@ -93,6 +93,23 @@ def test_a_record_that_only_the_journal_has_is_added_to_the_log(suite: Suite) ->
     assert llmlog(suite, "validate", str(suite.log)).stdout.splitlines()[-1] == "2 valid, 1 faults"
 
 
+def test_a_journal_without_a_whole_call_is_named_and_one_that_was_only_begun_is_removed(suite: Suite) -> None:
+    suite.write(test_it=KILLED)
+    suite.run("--llmlog-mode=record")
+    [path] = (suite.path / ".llmlog" / "pending").iterdir()
+    head, first, _ = path.read_bytes().split(b"\n", 2)
+    path.write_bytes(head + b"\n" + first[:100])
+    (path.parent / "begun.jsonl").write_bytes(head + b"\n")
+    (path.parent / "empty.jsonl").write_bytes(b"")
+    done = llmlog(suite, "recover")
+    assert done.exit_code == 1
+    assert (
+        done.stderr
+        == f"{Path('.llmlog', 'pending', path.name)}: not recovered: holds no whole call, only one that was cut off; remove it when you have looked at it\n"
+    )
+    assert list(path.parent.iterdir()) == [path]
+
+
 def test_recovery_overwrites_nothing(suite: Suite) -> None:
     suite.write(test_it=KILLED)
     suite.run("--llmlog-mode=record")
@@ -117,7 +134,7 @@ def test_a_strangers_journal_writes_nothing_outside_of_the_folder(suite: Suite, 
         done = llmlog(suite, "recover")
         assert done.exit_code == 1
         assert path.exists()
-    path.write_text("{}\n")
+    path.write_text("{}\n{}\n")
     assert llmlog(suite, "recover").exit_code == 1
     assert [*suite.path.rglob("*.new"), *tmp_path.rglob("*.new"), *suite.path.parent.glob("*.new")] == []
 

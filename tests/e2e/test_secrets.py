@@ -105,6 +105,8 @@ def test_a_key_in_the_name_of_a_test(suite: Suite) -> None:
     result.stdout.fnmatch_lines(["*not saved: it holds what looks like a credential*"])
     assert suite.records()[0]["test_id"] == f"test_it.py::test_id[{MASK}]"
     assert KEY not in everything(suite)
+    suite.run("--llmlog-mode=record", "-p", "no:terminal")
+    assert KEY not in everything(suite)
 
 
 @pytest.mark.parametrize("content", ["hash", "none"])
@@ -167,6 +169,19 @@ def test_three():
     assert [record["prompt"] for record in suite.records()] == ["fine"]
     assert result.stdout.str().count("the redaction step of your own raised RuntimeError (mine.py:2)") == 1
     assert "poison" not in everything(suite)
+
+
+@pytest.mark.parametrize("end", ["sys.exit(3)", "pytest.fail(text)", "raise GeneratorExit"])
+def test_a_step_of_the_users_that_would_end_the_program_stops_the_write_alone(suite: Suite, end: str) -> None:
+    suite.ini("llmlog_redact = mine:step")
+    suite.write(
+        mine=f"import sys, pytest\ndef step(text):\n    {end}", test_it=f"{ASK}\ndef test_it():\n    assert ask('private words')\n"
+    )
+    result = suite.run("--llmlog-mode=live")
+    result.assert_outcomes(passed=1)
+    assert result.ret == 0
+    assert suite.records() == []
+    assert "private words" not in result.stdout.str()
 
 
 def test_a_step_of_the_users_that_raises_while_replaying(suite: Suite) -> None:

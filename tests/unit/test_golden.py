@@ -179,6 +179,12 @@ def test_names_that_differ_only_in_case_are_refused(tmp_path: Path, first: str, 
     assert len(list(tmp_path.iterdir())) == 1
 
 
+def test_folders_that_differ_only_in_case_are_refused(tmp_path: Path) -> None:
+    saved(tmp_path / "test_mod" / "test_a.json", ask("one"))
+    with pytest.raises(GoldenError, match="test_mod is there, and some file systems do not tell it from test_Mod"):
+        saved(tmp_path / "test_Mod" / "test_a.json", ask("two"))
+
+
 @pytest.mark.parametrize("name", ["x" * 255, "é" * 200, "test[" + 'a/b:c*?<>|"\\' * 30 + "]", "." * 255, " " * 255, "con", "test."])
 def test_a_long_or_odd_name_is_saved_and_read(tmp_path: Path, name: str) -> None:
     path = tmp_path / f"{safe_name(name)}.json"
