@@ -159,7 +159,7 @@ def _distribution(calls: Sequence[Interaction]) -> Chart:
     if not marks:
         return Chart("Latency of calls", "No call tells it.", "")
     values = [{"seconds": each} for each in seconds]
-    counted = alt.Y("count()", title="calls", axis=alt.Axis(format="d"))
+    counted = alt.Y("count()", title="calls", axis=alt.Axis(format="d", tickMinStep=1))
     bars = alt.Chart(alt.InlineData(values=values), height=180).mark_bar(color="var(--first)").encode(
         x=alt.X("seconds:Q", bin=alt.Bin(maxbins=24), title="seconds", axis=alt.Axis(labelOverlap=True, labelSeparation=6, format="~g")), y=counted
     )  # fmt: skip

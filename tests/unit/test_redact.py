@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import timeit
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import quote, unquote
 
 import pytest
 
@@ -385,3 +387,85 @@ def test_credentials_are_learned_from_many_threads_at_once() -> None:
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(lambda name: redactor.learn({"x-api-key": name}, "https://x.y/"), names))
     assert redactor.text(" ".join(names))[1] == 200
+
+
+@by_name
+@pytest.mark.parametrize("before", ["%22", "%3D", "%0A", "\\x1b[01;31m\\x1b[K", "\x1b[1m", "\\u001b[31m", "\\n", "\\u003d"])
+def test_a_key_behind_an_escape_is_masked(key: str, before: str) -> None:
+    clean, count = plain().text(f"q={before}{key}")
+    assert key[12:30] not in clean
+    assert count >= 1
+    assert plain().text(clean) == (clean, 0)
+
+
+@by_name
+def test_a_key_in_percent_encoded_text_is_masked(key: str) -> None:
+    clean, count = plain().text(f"a=1&text={quote('the key is ' + key + ' here', safe='')}&b=2")
+    assert count >= 1
+    assert unquote(clean).count(key[12:30]) == 0
+    assert clean.startswith("a=1&text=the%20key%20is%20")
+    assert clean.endswith("&b=2")
+
+
+@pytest.mark.parametrize("wrap", [lambda data: base64.encodebytes(data).decode(), lambda data: base64.encodebytes(data).decode().replace("\n", "\\n"),
+                                  lambda data: base64.encodebytes(data).decode().replace("\n", "\r\n  ")])  # fmt: skip
+def test_a_key_in_base64_that_is_broken_into_lines_is_masked(wrap: Callable[[bytes], str]) -> None:
+    text = wrap(b"some text before it, and then OPENAI=" + KEYS["openai"].encode() + b" and some after it" * 3)
+    assert plain().text(f"see: {text} end")[1] == 1
+
+
+@pytest.mark.parametrize("shift", range(4))
+def test_a_key_in_long_base64_behind_a_path_is_masked(shift: int) -> None:
+    data = base64.urlsafe_b64encode(b"x" * 6000 + b" " + KEYS["openai"].encode() + b" " + b"y" * 300).decode()
+    assert plain().text(f"https://h/{'a' * shift}/{data}")[1] == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sk-learn-is-a-library-of-machine-learning",
+        "<div class='sk-circle-fade-dot-container-wrapper'>",
+        "task-force-sk-something-or-other-and-more-words",
+        "Bearer authentication-is-described-in-the-RFC",
+        "bearer bonds/securities/certificates",
+        "https://h/?signature=foo",
+        "-----BEGIN PRIVATE KEY----- is how a PEM file begins, and -----END PRIVATE KEY----- how it ends",
+    ],
+)
+def test_words_that_begin_like_keys_are_untouched(text: str) -> None:
+    assert plain().text(text) == (text, 0)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"AWS Secret Access Key: {A[:40]}",
+        f"aws-secret-access-key: {A[:40]}",
+        json.dumps({"a": json.dumps({"b": json.dumps({"SecretAccessKey": A[:40]})})}),
+        json.dumps({"a": json.dumps({"b": json.dumps({"api_key": "0a" * 16})})}),
+        f"-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\n{A[:64]}\n{A[:64]}\n",
+        f"> -----BEGIN PRIVATE KEY-----\n> {A[:64]}\n> {A[:64]}\n> -----END PRIVATE KEY-----",
+        f"https://h/cb#access_token={A[:30]}",
+        f"https://h/?client_secret={A[:20]}",
+    ],
+)
+def test_a_key_in_another_spelling_is_masked(text: str) -> None:
+    clean, count = plain().text(text)
+    assert count >= 1
+    assert A[:30] not in clean
+    assert "0a" * 16 not in clean
+
+
+HOSTILE = ["sk-" * 20_000, "bearer " * 9_000, "-----BEGIN PRIVATE KEY-----\n" * 2_000, "eyJ" * 20_000, "://a:" * 12_000, ("A" * 30 + "\n") * 2_000, "%25" * 20_000,
+           "?sig=" * 12_000, "sk-" + "a" * 60_000]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=lambda text: text[:10].strip())
+def test_hostile_text_takes_time_in_proportion_to_its_length(text: str) -> None:
+    """Four times the text takes about four times as long, and sixteen times where it is quadratic."""
+    redactor = plain()
+
+    def seconds(text: str) -> float:
+        return min(timeit.repeat(lambda: redactor.text(text), number=1, repeat=3))
+
+    assert seconds(text * 4) < 12 * seconds(text) + 0.05
