@@ -19,12 +19,11 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from openai_standin import StandIn
 
-pytestmark = pytest.mark.browser
-
 Visit = Callable[..., Page]
 TRIAGE = "test_triage[The printer is on fire]"
 
 CHROMIUM = "/usr/bin/chromium"
+pytestmark = [pytest.mark.browser, pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="chromium is not installed")]
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +21,13 @@ from pytest_llmlog import journal, log, validation
 from pytest_llmlog.cli import main
 
 ROOT = Path(__file__).parent.parent.parent
+
+own_file_system = pytest.mark.skipif(
+    subprocess.run(["unshare", "-rm", "true"], check=False, capture_output=True).returncode != 0
+    if shutil.which("unshare")
+    else True,
+    reason="no mount namespace can be made here",
+)
 
 ASK = """
 import openai, os, pytest
@@ -212,7 +220,7 @@ def free():
 """
 
 
-@pytest.mark.parametrize("kind", ["disk", "limit"])
+@pytest.mark.parametrize("kind", [pytest.param("disk", marks=own_file_system), "limit"])
 def test_a_run_goes_on_without_room_and_says_so_once(suite: Suite, kind: str) -> None:
     suite.write(
         room=f"import os\n{FILL if kind == 'disk' else LIMIT}",
@@ -324,6 +332,7 @@ def test_two_runs_that_record_the_same_test_leave_one_whole_golden(suite: Suite)
     suite.replay_offline().assert_outcomes(passed=5)
 
 
+@own_file_system
 def test_a_checkout_that_cannot_be_written_replays_and_says_so_when_recording(suite: Suite, tmp_path: Path) -> None:
     suite.write(
         test_it=f"{ASK}\ndef test_it():\n    assert ask('one')\n", test_new=f"{ASK}\ndef test_new():\n    assert ask('new')\n"

@@ -17,6 +17,7 @@ from pytest_llmlog import encode
 from pytest_llmlog.log import LINE_LIMIT, LogWriter
 
 RSYSLOGD = shutil.which("rsyslogd", path="/usr/sbin:/usr/bin:/sbin")
+pytestmark = pytest.mark.skipif(RSYSLOGD is None, reason="rsyslog is not installed")
 SHIPPING = Path(__file__).parent.parent.parent / "docs" / "shipping.md"
 
 
