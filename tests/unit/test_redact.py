@@ -486,3 +486,52 @@ def test_hostile_text_costs_no_more_than_its_length(text: str) -> None:
     start = time.perf_counter()
     plain().text(text)
     assert time.perf_counter() - start < 2  # quadratic, each takes far longer
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "secret"),
+    [
+        *((name, "s3cr3tPassw0rd", "s3cr3tPassw0rd") for name in ("DB_PASS", "SMTP_PWD", "REDIS_AUTH", "SERVICE_AUTH")),
+        *(
+            (name, "abcdef0123456789abcdef", "abcdef0123456789abcdef")
+            for name in ("OPENAI_API_KEYS", "MISTRAL_KEY_PROD", "OPENAI_APIKEY_2")
+        ),
+        ("OPENAI_API_KEYS", "abcdef0123456789,ghijkl0123456789", "ghijkl0123456789"),
+        ("DB_PASSWORD", "correcthorse", "correcthorse"),
+        ("DB_PASSWORD", "/slashes/first0", "/slashes/first0"),
+        ("STORAGE", f"AccountName=a;AccountKey={A[:40]}==;B=c", f"{A[:40]}=="),
+        ("DATABASE_URL", "postgres://u:p@ss-w0rd1@h/db", "p@ss-w0rd1"),
+        ("SOME_TOKEN", "a+b/c d-1234", "a%2Bb/c%20d-1234"),
+    ],
+)
+def test_more_credentials_of_the_environment(name: str, value: str, secret: str) -> None:
+    assert Redactor({name: value}).text(f"<{secret}>") == (f"<{MASK}>", 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("STOP_TOKEN", "<|im_end|>"), ("EOS_TOKEN", "<|endoftext|>"), ("MAX_TOKENS", "10000000"), ("PWD", "/work/a1")],
+)
+def test_numbers_and_the_words_of_models_are_no_credentials(name: str, value: str) -> None:
+    assert Redactor({name: value}).text(f"a {value} b") == (f"a {value} b", 0)
+
+
+def test_a_variable_set_later_is_seen_with_the_next_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    redactor = Redactor()
+    monkeypatch.setenv("LATE_API_KEY", "v4lue-set-late")
+    redactor.learn({}, "https://h/")
+    monkeypatch.delenv("LATE_API_KEY")
+    redactor.learn({}, "https://h/")
+    assert redactor.text("v4lue-set-late") == (MASK, 1)
+
+
+@pytest.mark.parametrize("name", ["x-litellm-key", "x-my-token", "x-client-secret", "x-authentication"])
+def test_a_header_named_like_a_credential_is_learned(name: str) -> None:
+    redactor = plain()
+    redactor.learn({name: "Token v4lue-of-it"}, "https://h/")
+    assert redactor.text("a v4lue-of-it b") == (f"a {MASK} b", 1)
+
+
+def test_a_fragment_loses_its_credentials() -> None:
+    assert clean_url("https://h/x?a=1#access_token=s&b=2") == "https://h/x?a=1#b=2"
+    assert clean_url("https://h/x#a-part") == "https://h/x#a-part"
