@@ -243,7 +243,7 @@ def mask(text: str) -> tuple[str, int]:
     return text, count
 
 
-def _runs(text: str) -> Iterator[tuple[int, int, str]]:
+def runs(text: str) -> Iterator[tuple[int, int, str]]:
     """Each run of base64, over the ends of its lines: where it begins and ends, and its letters."""
     flat = _one_byte_each(text).translate(_IN_BASE64)  # a byte a character: runs are found without looking at most
     start = flat.find(_RUN)
@@ -274,7 +274,7 @@ def find_base64(text: str, is_secret: Callable[[str], bool]) -> list[Secret]:
     """Find each run of base64 of which the content holds a secret."""
 
     def search(text: str) -> Iterator[Secret]:
-        for start, end, letters in _runs(text):
+        for start, end, letters in runs(text):
             if any(map(is_secret, _contents(letters))):
                 yield Secret(start, end, "in base64")
 
