@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import binascii
+import errno
 import os
+import re
+import stat
 import tempfile
 import time
+import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from math import inf
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -13,11 +19,12 @@ from typing import Any, BinaryIO
 import msgspec
 from msgspec import Struct
 
-from pytest_llmlog import encode, golden, log, matching, scrub, validation, wire
+from pytest_llmlog import encode, files, golden, log, matching, scrub, unpacking, validation, wire
 from pytest_llmlog.errors import GoldenError
 from pytest_llmlog.golden import Golden
 from pytest_llmlog.record import Interaction
 from pytest_llmlog.redact import Redactor
+from pytest_llmlog.shapes import Secret, runs
 
 
 class Found(Struct, frozen=True):
@@ -105,9 +112,9 @@ def clean_log(path: Path, redactor: Redactor) -> int:
     Raises:
         OSError: it cannot be read or written; then it is as it was.
     """
-    temporary = None
+    temporary, path = None, path.resolve()  # a link stays one, and what it points to is cleaned
     try:
-        with path.open("rb") as source:
+        with open_ordinary(path) as source:
             descriptor, temporary = tempfile.mkstemp(prefix=".redact-", dir=path.parent)
             with os.fdopen(descriptor, "wb") as target:
                 count = _copy(source, target, redactor, os.fstat(source.fileno()).st_size)
@@ -129,21 +136,87 @@ def clean_log(path: Path, redactor: Redactor) -> int:
         raise
 
 
-def scan(path: Path, redactor: Redactor) -> Iterator[Found]:
-    """Find what looks like a secret in a text file, line by line.
+def open_ordinary(path: Path) -> BinaryIO:
+    """Open a file to read.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: it cannot be read, or is a pipe or device, whose end may never come.
     """
-    with path.open("rb") as file:
-        number, column = 1, 1
-        while line := file.readline(log.READ_LIMIT):
-            text = line.decode("utf-8", "surrogateescape")
-            found = [Found(number, secret.start + column, secret.shape) for secret in redactor.find(text)]
-            yield from found or _in_parts(line, number, redactor)
-            number, column = (number + 1, 1) if line.endswith(b"\n") else (number, column + len(text))
+    file = os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb")
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "is no ordinary file", str(path))
+    return file
+
+
+def scan(path: Path, redactor: Redactor) -> Iterator[Found]:
+    """Find what looks like a secret in a text file, compressed or not: line by line in a log, in others over the ends of lines too.
+
+    Raises:
+        OSError: it cannot be read, is damaged or, but for a log, holds more than ``files.SIZE_LIMIT`` bytes.
+    """
+    try:
+        with open_ordinary(path) as raw, unpacking.unpacked(raw) as file:
+            if path.name.lower().removesuffix(".gz").endswith(WHOLE):
+                yield from _scan_whole(file, redactor)
+            else:
+                yield from _scan_lines(file, redactor)
+    except unpacking.ENDS_EARLY as exc:
+        raise OSError(errno.EINVAL, f"damaged: {exc}", str(path)) from exc
     if path.name.endswith((".json", ".json.new")):
         yield from _of_golden(path, redactor)
+
+
+WHOLE = (".yaml", ".yml", ".toml", ".har")
+"""How the names of files end in which what belongs together stands on several lines."""
+
+_PACKED = "H4sI"
+"""How base64 of gzip begins."""
+
+
+def _scan_whole(file: BinaryIO, redactor: Redactor) -> Iterator[Found]:
+    data = file.read(files.SIZE_LIMIT + 1)
+    if len(data) > files.SIZE_LIMIT:
+        raise OSError(errno.EFBIG, f"holds more than {files.SIZE_LIMIT} bytes")
+    text = data.decode("utf-8", "surrogateescape")
+    line, start = 1, 0
+    for secret in sorted([*redactor.find(text), *_headers(text), *_packed(text, redactor)]):
+        line, start = line + text.count("\n", start, secret.start), secret.start
+        yield Found(line, secret.start - text.rfind("\n", 0, secret.start), secret.shape)
+
+
+_HEADER = re.compile(
+    r"^[ \t\"'-]*(?P<name>authorization|proxy-authorization|api-key|x-api-key|x-goog-api-key|cookie|set-cookie|x-auth-token)[\"']?:"
+    r"(?:[ \t]*\r?\n[ \t]*-)?[ \t]+[\"']?(?P<value>(?:(?:Basic|Bearer|Token)[ ])?(?!\[?REDACTED)[^\s\"'\[]{8}[^\r\n\"']*)",
+    re.IGNORECASE | re.MULTILINE,
+)
+
+
+def _headers(text: str) -> Iterator[Secret]:
+    """The credentials that a cassette keeps in its lists of headers, whatever they look like."""
+    for match in _HEADER.finditer(text):
+        if any(char.isdigit() for char in match["value"]):
+            yield Secret(match.start("value"), match.end(), match["name"])
+
+
+def _packed(text: str, redactor: Redactor) -> Iterator[Secret]:
+    """Bodies in gzip, as base64, that hold a secret."""
+    for start, end, letters in runs(text):
+        if letters.startswith(_PACKED):
+            data = binascii.a2b_base64(letters + "=" * (-len(letters) % 4)) if len(letters) % 4 != 1 else b""
+            with suppress(zlib.error):
+                plain = zlib.decompressobj(31).decompress(data, files.SIZE_LIMIT)
+                if next(iter(redactor.find(plain.decode("utf-8", "surrogateescape"))), None):
+                    yield Secret(start, end, "in gzip")
+
+
+def _scan_lines(file: BinaryIO, redactor: Redactor) -> Iterator[Found]:
+    number, column = 1, 1
+    while line := file.readline(log.READ_LIMIT):
+        text = line.decode("utf-8", "surrogateescape")
+        found = [Found(number, secret.start + column, secret.shape) for secret in redactor.find(text)]
+        yield from found or _in_parts(line, number, redactor)
+        number, column = (number + 1, 1) if line.endswith(b"\n") else (number, column + len(text))
 
 
 def _in_parts(line: bytes, number: int, redactor: Redactor) -> Iterator[Found]:

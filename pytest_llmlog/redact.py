@@ -35,24 +35,33 @@ CREDENTIAL_HEADERS = (
     "authorization", "api-key", "x-api-key", "x-goog-api-key", "proxy-authorization", "cookie", "x-amz-security-token", "x-auth-token",
     "ocp-apim-subscription-key",
 )  # fmt: skip
+_CREDENTIAL_HEADER = re.compile(r".*-(?:key|token|secret)|.*auth.*")
+"""Further headers that hold a credential, by their names."""
 AUTHORIZATION_HEADERS = ("authorization", "proxy-authorization")
 """Headers in which a scheme stands before the credential: ``Bearer KEY``."""
 
 CREDENTIAL_QUERY = frozenset(
     {
-        "key", "api_key", "api-key", "apikey", "access_token", "token", "sig", "signature", "subscription-key",
+        "key", "client_secret", "password", "api_key", "api-key", "apikey", "access_token", "token", "sig", "signature", "subscription-key",
         "x-amz-credential", "x-amz-security-token", "x-amz-signature",
     }
 )  # fmt: skip
 
 _CREDENTIAL_NAME = re.compile(
-    r"(?:API_?KEY|ACCESS_?KEY|SECRET_?KEY|PRIVATE_?KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)(?:_ID)?$", re.IGNORECASE
+    r"(?:API_?KEY|ACCESS_?KEY|SECRET_?KEY|PRIVATE_?KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL)S?"
+    r"(?:_(?:ID|\d+|PROD|PRODUCTION|DEV|TEST|STAGING|LIVE))?$|_(?:PASS|PWD|AUTH)$",
+    re.IGNORECASE,
 )
-_KEY_NAME = re.compile(r"(?:^|_)KEY$", re.IGNORECASE)
+_PASSWORD_NAME = re.compile(r"(?:PASSWORD|PASSWD|_PASS|_PWD)(?:_(?:\d+|PROD|PRODUCTION|DEV|TEST|STAGING|LIVE))?$", re.IGNORECASE)
+_PLAIN_VALUE = re.compile(r"[\d_.,:+-]*|<\|.*\|>|\[[A-Z]+\]|</?[a-z]+>", re.IGNORECASE)
+"""What a token is that a language model counts or ends with, and no credential."""
+
+_KEY_NAME = re.compile(r"(?:^|_)KEYS?(?:_(?:\d+|PROD|PRODUCTION|DEV|TEST|STAGING|LIVE))?$", re.IGNORECASE)
 _RANDOM = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[\x21-\x7e]{16,}")
 """What a variable called just a key has to hold to be taken for a credential: SORT_KEY is none."""
 
-_PASSWORD_IN_URL = re.compile(r"://[^/\s:@]*:([^/\s@]{4,})@")
+_PASSWORD_IN_URL = re.compile(r"://[^/\s:@]{0,200}:([^/\s]{4,200})@")
+_KEY_IN_CONNECTION = re.compile(r"(?:AccountKey|SharedAccessKey|Password|Pwd)=([^;\s]{8,})", re.IGNORECASE)
 
 
 def is_credential(value: str) -> bool:
@@ -62,19 +71,27 @@ def is_credential(value: str) -> bool:
 
 
 def environment_credentials(environ: Mapping[str, str]) -> set[str]:
-    """The values of variables whose names say that they hold a credential."""
-    named = {
-        value
-        for name, value in environ.items()
-        if (_CREDENTIAL_NAME.search(name) and not value.startswith("/")) or (_KEY_NAME.search(name) and _RANDOM.fullmatch(value))
-    }
-    in_urls = {unquote(found[1]) for value in environ.values() if "://" in value for found in _PASSWORD_IN_URL.finditer(value)}
-    return {value for value in named | in_urls if is_credential(value)}
+    """The values of variables whose names say that they hold a credential, and the passwords inside of others."""
+    return {each for name, value in environ.items() for each in _of_variable(name, value)}
+
+
+def _of_variable(name: str, value: str) -> Iterator[str]:
+    if _PASSWORD_NAME.search(name):
+        yield from (value,) if len(value) >= 8 and not value.startswith("[REDACTED") and value != PLACEHOLDER_KEY else ()
+    elif _CREDENTIAL_NAME.search(name):
+        is_path = value.startswith("/")
+        values = () if is_path or _PLAIN_VALUE.fullmatch(value) else {value, *value.split(",")}
+        yield from filter(is_credential, values)
+    elif _KEY_NAME.search(name) and _RANDOM.fullmatch(value):
+        yield from filter(is_credential, (value, *value.split(",")))
+    inside = _PASSWORD_IN_URL.findall(value) if "://" in value else []
+    inside += _KEY_IN_CONNECTION.findall(value) if "=" in value else []
+    yield from filter(is_credential, (spelled for each in inside for spelled in (each, unquote(each))))
 
 
 def spellings(value: str) -> set[str]:
     """How a credential may stand in JSON and in URLs."""
-    return {value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], quote(value, safe="")}
+    return {value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], quote(value, safe=""), quote(value)}
 
 
 def request_credentials(headers: Mapping[str, str], url: str) -> Iterable[str]:
@@ -88,6 +105,10 @@ def request_credentials(headers: Mapping[str, str], url: str) -> Iterable[str]:
             yield from (entry.partition("=")[2].strip() for entry in value.split(";"))
         else:
             yield value
+    for name in headers:
+        if name not in CREDENTIAL_HEADERS and name not in REQUEST_HEADERS and _CREDENTIAL_HEADER.fullmatch(name):
+            yield headers[name].strip()
+            yield headers[name].strip().rpartition(" ")[2]
     parts = urlsplit(url)
     yield from (value for name, value in parse_qsl(parts.query) if name.lower() in CREDENTIAL_QUERY)
     yield unquote(parts.password or "")
@@ -107,14 +128,17 @@ def _authorization(scheme: str, value: str) -> Iterable[str]:
 
 
 def clean_url(url: str) -> str:
-    """Drop ``user:password@`` and credential query parameters."""
+    """Drop ``user:password@`` and credential parameters of the query and the fragment."""
     parts = urlsplit(url)
-    if not parts.query and "@" not in parts.netloc:
+    if not parts.query and "@" not in parts.netloc and "=" not in parts.fragment:
         return url
-    query = [
-        (name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if name.lower() not in CREDENTIAL_QUERY
-    ]
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=urlencode(query, quote_via=quote)))
+    fragment = _clean_query(parts.fragment) if "=" in parts.fragment else parts.fragment
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=_clean_query(parts.query), fragment=fragment))
+
+
+def _clean_query(query: str) -> str:
+    kept = [(name, value) for name, value in parse_qsl(query, keep_blank_values=True) if name.lower() not in CREDENTIAL_QUERY]
+    return urlencode(kept, quote_via=quote)
 
 
 def request_headers(headers: Mapping[str, str]) -> dict[str, str]:
@@ -156,8 +180,10 @@ class Redactor:
 
     def __init__(self, environ: Mapping[str, str] | None = None, custom: Callable[[str], str] | None = None) -> None:
         self._custom = custom
-        found = environment_credentials(os.environ if environ is None else environ)
-        self._of_environment = {spelling for value in found for spelling in spellings(value)}
+        self._environ = os.environ if environ is None else environ
+        self._seen: dict[str, object] = {}
+        self._of_environment: set[str] = set()
+        self._look_around()
         self._learned: dict[str, set[str]] = {}
         self._lock = threading.Lock()
         self._credentials = self._longest_first()
@@ -167,11 +193,24 @@ class Redactor:
         known = self._of_environment.union(*self._learned.values())
         return tuple(sorted(known, key=lambda value: (-len(value), value)))
 
+    def _look_around(self) -> bool:
+        """Learn the environment's credentials anew where it changed; those that it held before are kept. Return whether there are more."""
+        variables = getattr(
+            self._environ, "_data", self._environ
+        )  # what os.environ decodes name by name: compared in a microsecond
+        if variables == self._seen:
+            return False
+        self._seen = dict(variables)
+        found = environment_credentials(self._environ)
+        before = len(self._of_environment)
+        self._of_environment |= {spelling for value in found for spelling in spellings(value)}
+        return len(self._of_environment) > before
+
     def learn(self, headers: Mapping[str, str], url: str) -> None:
         """Remember the credentials of a request, in place of those that were not used for longest."""
         with self._lock:
             values = [value for value in request_credentials(headers, url) if is_credential(value)]
-            is_news = any(value not in self._learned for value in values)
+            is_news = self._look_around() or any(value not in self._learned for value in values)
             for value in values:
                 self._learned[value] = self._learned.pop(value) if value in self._learned else spellings(value)
             for value in list(self._learned)[: max(0, len(self._learned) - LEARNED)]:

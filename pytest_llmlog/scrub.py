@@ -6,7 +6,7 @@ import base64
 import json
 import re
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import accumulate, pairwise
 from typing import Any
@@ -119,28 +119,49 @@ _Leaf = tuple[int, dict[str, Any], str]
 """A text by the number of its event, and by the object and the name that hold it."""
 
 
-def _collect(number: int, value: Any, path: tuple[Any, ...], parts: dict[tuple[Any, ...], list[_Leaf]]) -> None:
-    """Put every text of an event's value to those at its place: its path, with the numbers that the event gives."""
+_Place = tuple[str, tuple[int | str, ...], tuple[str | int, ...]]
+"""Where texts stand: the name that holds them, the numbers that the event gives, and the path to them."""
+
+
+def _collect(number: int, value: Any, place: _Place, parts: dict[_Place, list[_Leaf]]) -> None:
+    """Put every text of an event's value to those at its place."""
+    _, numbers, path = place
     if isinstance(value, dict):
-        path = (*path, *(value[name] for name in _NUMBERS if name in value and isinstance(value[name], (int, str))))
+        numbers = (*numbers, *(value[name] for name in _NUMBERS if name in value and isinstance(value[name], (int, str))))
         for name, entry in value.items():
             if isinstance(entry, str):
-                parts.setdefault((*path, name), []).append((number, value, name))
+                parts.setdefault((name, numbers, path), []).append((number, value, name))
             elif isinstance(entry, (dict, list)):
-                _collect(number, entry, (*path, name), parts)
+                _collect(number, entry, (name, numbers, (*path, name)), parts)
     elif isinstance(value, list):
-        for place, entry in enumerate(value):
+        for order, entry in enumerate(value):
             if isinstance(entry, (dict, list)):
-                _collect(number, entry, (*path, place), parts)
+                is_numbered = isinstance(entry, dict) and not entry.keys().isdisjoint(_NUMBERS)
+                _collect(number, entry, ("", numbers, path if is_numbered else (*path, order)), parts)
 
 
 def _parts(values: Iterable[Any]) -> list[list[_Leaf]]:
-    """The texts that the values of events bring in parts: those at one and the same place, where they differ."""
-    parts: dict[tuple[Any, ...], list[_Leaf]] = {}
+    """The texts that the values of events bring in parts, where they differ.
+
+    They are of one name and number, whatever the place: a text begins in a block's start, say, and goes on in its deltas, or has
+    several parts in one event. Then those of one and the same place; and last those of one name, because some events lack the number.
+    """
+    parts: dict[_Place, list[_Leaf]] = {}
     for number, value in enumerate(values):
         with suppress(RecursionError):
-            _collect(number, value, (), parts)
-    return [leaves for leaves in parts.values() if len({holder[name] for _, holder, name in leaves}) > 1]
+            _collect(number, value, ("", (), ()), parts)
+    groups = [*_joined(parts, 2), *parts.values(), *_joined(parts, 1)]
+    return [leaves for leaves in groups if len({holder[name] for _, holder, name in leaves}) > 1]
+
+
+def _joined(parts: dict[_Place, list[_Leaf]], alike: int) -> Iterator[list[_Leaf]]:
+    """The texts of several places that begin alike, in the order of the events."""
+    groups: dict[tuple[Any, ...], list[list[_Leaf]]] = {}
+    for place, leaves in parts.items():
+        groups.setdefault(place[:alike], []).append(leaves)
+    for found in groups.values():
+        if len(found) > 1:
+            yield sorted((leaf for leaves in found for leaf in leaves), key=lambda leaf: leaf[0])
 
 
 def _texts(leaves: list[_Leaf]) -> list[str]:

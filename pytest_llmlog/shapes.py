@@ -43,7 +43,7 @@ _PEM = (
     r"-----BEGIN (?:[A-Z]{1,20} ){0,4}PRIVATE KEY(?: BLOCK)?-----"
     rf"(?:{_BREAK}[A-Za-z][A-Za-z-]{{0,30}}: [^\r\n\\]{{0,200}})*"
     rf"(?:(?:{_BREAK}| ){_BASE64}{{16,}})+"
-    rf"(?:{_BREAK}{_BASE64}{{1,76}}(?=[\r\n\\\"'`<-]|$))?(?:{_BREAK}{_BASE64}{{5}}(?![A-Za-z0-9]))?"
+    rf"(?:{_BREAK}{_BASE64}{{1,76}}(?=[\r\n\\\"'`<-]|$))?(?:{_BREAK}=[A-Za-z0-9+/]{{4}}(?![A-Za-z0-9]))?"
     rf"(?:(?:{_BREAK}| )?-----END [A-Z ]{{0,80}}PRIVATE KEY(?: BLOCK)?-----)?"
 )
 
@@ -105,7 +105,7 @@ SHAPES: tuple[Shape, ...] = (
     *(_key(f"gh{kind}_", r"[A-Za-z0-9]{36,}") for kind in "pousr"),
     _key("github_pat_", r"[A-Za-z0-9_]{50,}"),
     _key("glpat-", r"[A-Za-z0-9_-]{20,}"),
-    *(_key(f"xox{kind}-", r"[A-Za-z0-9%-]{10,}") for kind in "abcdeoprs"),
+    *(_key(f"xox{kind}-", r"(?:[A-Za-z0-9-]|%2[BFbf]|%3[Dd]){10,}") for kind in "abcdeoprs"),
     _key("xapp-", r"\d-[A-Za-z0-9-]{10,}"),
     _named(("hooks.slack.com",), r"hooks\.slack\.com\\?/services\\?/", r"T\w+\\?/B\w+\\?/\w{16,}"),
     _key("hf_", r"[A-Za-z0-9]{30,}"),
@@ -209,7 +209,8 @@ def _everywhere(text: str, search: Callable[[str], Iterable[Secret]], depth: int
     inner = _unquoted(text) if depth else None
     if inner is not None:
         plain, places = inner
-        for each in _everywhere(plain, search, depth - 1):
+        spaced = plain.replace("+", " ")  # as forms write it
+        for each in (*_everywhere(plain, search, depth - 1), *(search(spaced) if spaced != plain else ())):
             start, end = (place + 2 * bisect_left(places, place) for place in (each.start, each.end))
             found.append(Secret(start, end, each.shape))
     return _merged(found)
@@ -242,12 +243,14 @@ def mask(text: str) -> tuple[str, int]:
     return text, count
 
 
-def _runs(text: str) -> Iterator[tuple[int, int, str]]:
+def runs(text: str) -> Iterator[tuple[int, int, str]]:
     """Each run of base64, over the ends of its lines: where it begins and ends, and its letters."""
     flat = _one_byte_each(text).translate(_IN_BASE64)  # a byte a character: runs are found without looking at most
     start = flat.find(_RUN)
     while start >= 0:
-        lines, place, end = [], start, _end(flat, start)
+        end = _end(flat, start)
+        start += 2 * bool(start and _ESCAPE.match(text, start - 1))
+        lines, place = [], start
         while True:
             lines.append(text[place:end])
             wrap = _LINE_BREAK.match(text, end)
@@ -271,7 +274,7 @@ def find_base64(text: str, is_secret: Callable[[str], bool]) -> list[Secret]:
     """Find each run of base64 of which the content holds a secret."""
 
     def search(text: str) -> Iterator[Secret]:
-        for start, end, letters in _runs(text):
+        for start, end, letters in runs(text):
             if any(map(is_secret, _contents(letters))):
                 yield Secret(start, end, "in base64")
 

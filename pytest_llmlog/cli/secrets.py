@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from io import BufferedReader
 from pathlib import Path
+from typing import cast
 
 import click
 
@@ -16,7 +18,7 @@ from pytest_llmlog.pending import SKIPPED
 from pytest_llmlog.printing import printable
 from pytest_llmlog.redact import Redactor
 
-SUFFIXES = (".json", ".json.new", ".jsonl", ".ndjson", ".log", ".yaml", ".yml", ".har")
+SUFFIXES = (".json", ".json.new", ".jsonl", ".ndjson", ".log", ".yaml", ".yml", ".har", ".toml")
 LOG_FOLDER = ".llmlog"
 
 
@@ -28,7 +30,12 @@ def _files(root: Path) -> Iterator[Path]:
     for folder, folders, files in os.walk(root):
         folders[:] = sorted(name for name in folders if name == LOG_FOLDER or (not name.startswith(".") and name not in SKIPPED))
         ours = LOG_FOLDER in Path(folder).parts
-        yield from (Path(folder, name) for name in sorted(files) if ours or name.endswith(SUFFIXES))
+        yield from (Path(folder, name) for name in sorted(files) if _is_ours(Path(folder, name), ours))
+
+
+def _is_ours(path: Path, in_log_folder: bool) -> bool:
+    """Whether a folder's entry is a recording or a log; what is no ordinary file, a pipe say, is none."""
+    return (in_log_folder or path.name.lower().removesuffix(".gz").endswith(SUFFIXES)) and (path.is_file() or path.is_symlink())
 
 
 @click.command()
@@ -55,8 +62,8 @@ def scan(paths: tuple[str, ...]) -> None:
 
 
 def _clean(path: Path) -> int:
-    with path.open("rb") as file:
-        golden = is_golden(path.name, file)
+    with cleaning.open_ordinary(path) as file:
+        golden = is_golden(path.name, cast("BufferedReader", file))
     return cleaning.clean_golden(path, Redactor()) if golden else cleaning.clean_log(path, Redactor())
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
+import os
 import stat
 import threading
 import time
@@ -201,3 +203,57 @@ def test_a_golden_whose_answer_was_cleaned_keeps_its_request(tmp_path: Path) -> 
     queue = open_queue(path)
     assert queue is not None
     assert queue.take_exact(ask("hi")) is not None
+
+
+def test_redact_cleans_what_a_link_points_to(tmp_path: Path) -> None:
+    path, link = tmp_path / "real.log", tmp_path / "link.log"
+    path.write_bytes(record(prompt=f"it is {KEY}"))
+    link.symlink_to(path)
+    assert run("redact", link).stdout == f"{link}: 1 replaced\n"
+    assert link.is_symlink()
+    assert KEY.encode() not in path.read_bytes()
+
+
+def test_a_pipe_does_not_keep_a_command_waiting(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.log"
+    os.mkfifo(pipe)
+    for command in ("scan", "redact"):
+        result = run(command, pipe)
+        assert result.exit_code == 2
+        assert "pipe.log: cannot be read" in result.stderr
+        assert "is no ordinary file" in result.stderr
+    assert (run("scan", tmp_path).exit_code, run("scan", tmp_path).stdout) == (0, "0 found\n")
+
+
+PEM = "-----BEGIN PRIVATE KEY-----\n  " + "\n  ".join(["Ab3d" * 16] * 4) + "\n  -----END PRIVATE KEY-----\n"
+HEX = "0123456789abcdef" * 2
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "shape"),
+    [
+        (f"headers:\n  authorization:\n  - Basic {base64.b64encode(b'bob:hunter22x').decode()}\n", 3, "authorization"),
+        (f"headers:\n  api-key:\n  - {HEX}\n", 3, "api-key"),
+        (f"headers:\n  x-api-key:\n  - {HEX}\n", 3, "api-key"),
+        ("headers:\n  cookie:\n  - session=abcdefabcdef0123\n", 3, "cookie"),
+        ("a: !!binary |\n  " + base64.encodebytes(gzip.compress(KEY.encode())).decode().replace("\n", "\n  "), 2, "in gzip"),
+        ("a: !!binary |\n  " + base64.encodebytes(b"pad " * 30 + KEY.encode()).decode().replace("\n", "\n  "), 2, "in base64"),
+        (f"a: |\n  {PEM}", 2, "-----BEGIN PRI"),
+    ],
+)
+@pytest.mark.parametrize("packed", [False, True])
+def test_scan_finds_what_cassettes_spread_over_lines(tmp_path: Path, text: str, line: int, shape: str, packed: bool) -> None:
+    path = tmp_path / ("A.YAML" + ".gz" * packed)
+    path.write_bytes(gzip.compress(text.encode()) if packed else text.encode())
+    result = run("scan", tmp_path)
+    assert result.exit_code == 1, result.output
+    assert result.stdout.startswith(f"{path}:{line}:")
+    assert shape in result.stdout
+
+
+def test_a_cassette_without_credentials_is_clean(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text("a = 1\n")
+    (tmp_path / "a.yaml").write_text("headers:\n  authorization:\n  - DUMMY\n  cookie:\n  - '[REDACTED]'\n  Accept:\n  - a/b\n")
+    assert run("scan", tmp_path).stdout == "0 found\n"
+    (tmp_path / "a.toml").write_text(f'a = "{KEY}"\n')
+    assert run("scan", tmp_path).exit_code == 1

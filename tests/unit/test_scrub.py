@@ -165,3 +165,37 @@ def test_what_holds_no_credential_stays(pieces: list[bytes], kind: str) -> None:
     before = response(pieces, kind)
     clean, count = scrub.clean(before, redactor())
     assert (clean.pieces, count) == (response(pieces, kind).pieces, 0)
+
+
+def _block(text: str, number: int) -> dict[str, object]:
+    if number == 0:
+        return {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": text}}
+    return {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}}
+
+
+def _gemini(text: str, number: int) -> dict[str, object]:
+    half = len(text) // 2
+    return {"candidates": [{"content": {"parts": [{"text": text[:half]}, {"text": text[half:]}]}, "index": 0}]}
+
+
+def _unnumbered(text: str, number: int) -> dict[str, object]:
+    return {"choices": [{**({"index": 0} if number == 0 else {}), "delta": {"content": text}}]}
+
+
+def _swapped(text: str, number: int) -> dict[str, object]:
+    choices = [{"index": 0, "delta": {"content": text}}, {"index": 1, "delta": {"content": "zz"}}]
+    return {"choices": choices[:: -1 if number % 2 else 1]}
+
+
+@pytest.mark.parametrize("form", [_block, _gemini, _unnumbered, _swapped])
+@pytest.mark.parametrize("cut", CUTS)
+def test_a_key_over_texts_at_different_places(form: Callable[[str, int], dict[str, object]], cut: int) -> None:
+    def stream(*parts: str) -> Response:
+        return response([b"data: " + json.dumps(form(part, number)).encode() + b"\n\n" for number, part in enumerate(parts)])
+
+    clean, count = scrub.clean(stream(f"it is {KEY[:cut]}", KEY[cut : cut + 9], f"{KEY[cut + 9 :]}, yes"), redactor())
+    assert count >= 1
+    assert MASK.encode() in clean.body
+    assert not any(KEY[start : start + 6].encode() in clean.body for start in range(len(KEY) - 6))
+    prose = stream("Forget your ", "password and", " token.")
+    assert scrub.clean(prose, redactor()) == (prose, 0)
