@@ -228,7 +228,7 @@ class Redactor:
         return text, count + shaped + hidden
 
     def _is_secret(self, text: str) -> bool:
-        return any(credential in text for credential in self._credentials) or shapes.holds_key_shape(text) is not None
+        return any(credential in text for credential in self._credentials) or next(shapes.shaped(text), None) is not None
 
     def find(self, text: str) -> Iterator[Secret]:
         """Find what ``text`` would replace, but for the user's own step; of a credential by value no part is told."""

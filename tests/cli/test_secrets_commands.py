@@ -235,6 +235,7 @@ def test_scan_finds_what_cassettes_spread_over_lines(tmp_path: Path, text: str, 
     assert result.exit_code == 1, result.output
     assert result.stdout.startswith(f"{path}:{line}:")
     assert shape in result.stdout
+    assert result.stdout.endswith("\n1 found\n")
 
 
 def test_a_cassette_without_credentials_is_clean(tmp_path: Path) -> None:
