@@ -112,7 +112,7 @@ def clean_log(path: Path, redactor: Redactor) -> int:
     Raises:
         OSError: it cannot be read or written; then it is as it was.
     """
-    temporary, path = None, path.resolve()  # a link stays one, and what it points to is cleaned
+    temporary = None
     try:
         with open_ordinary(path) as source:
             descriptor, temporary = tempfile.mkstemp(prefix=".redact-", dir=path.parent)

@@ -34,8 +34,8 @@ CREDENTIAL_HEADERS = (
     "authorization", "api-key", "x-api-key", "x-goog-api-key", "proxy-authorization", "cookie", "x-amz-security-token", "x-auth-token",
     "ocp-apim-subscription-key",
 )  # fmt: skip
-_CREDENTIAL_HEADER = re.compile(r".*-(?:key|token|secret)|.*auth.*")
-"""Further headers that hold a credential, by their names."""
+_CREDENTIAL_HEADER = re.compile(r"(?!.*(?:idempotency|websocket)).*(?:-(?:key|token|secret)$|auth(?!or(?!iz)).*)")
+"""Further headers that hold a credential, by their names; neither a host, an author, nor what is new with each request."""
 AUTHORIZATION_HEADERS = ("authorization", "proxy-authorization")
 """Headers in which a scheme stands before the credential: ``Bearer KEY``."""
 
