@@ -24,7 +24,7 @@ from pytest_llmlog.errors import GoldenError
 from pytest_llmlog.golden import Golden
 from pytest_llmlog.record import Interaction
 from pytest_llmlog.redact import Redactor
-from pytest_llmlog.shapes import Secret, runs
+from pytest_llmlog.shapes import Secret, merged, runs
 
 
 class Found(Struct, frozen=True):
@@ -112,7 +112,7 @@ def clean_log(path: Path, redactor: Redactor) -> int:
     Raises:
         OSError: it cannot be read or written; then it is as it was.
     """
-    temporary, path = None, path.resolve()  # a link stays one, and what it points to is cleaned
+    temporary = None
     try:
         with open_ordinary(path) as source:
             descriptor, temporary = tempfile.mkstemp(prefix=".redact-", dir=path.parent)
@@ -180,9 +180,9 @@ def _scan_whole(file: BinaryIO, redactor: Redactor) -> Iterator[Found]:
         raise OSError(errno.EFBIG, f"holds more than {files.SIZE_LIMIT} bytes")
     text = data.decode("utf-8", "surrogateescape")
     line, start = 1, 0
-    for secret in sorted([*redactor.find(text), *_headers(text), *_packed(text, redactor)]):
+    for secret in merged([*redactor.find(text), *_headers(text), *_packed(text, redactor)]):
         line, start = line + text.count("\n", start, secret.start), secret.start
-        yield Found(line, secret.start - text.rfind("\n", 0, secret.start), secret.shape)
+        yield Found(line, secret.start - text.rfind("\n", 0, secret.start), " ".join(secret.shape.split()))
 
 
 _HEADER = re.compile(

@@ -35,8 +35,8 @@ CREDENTIAL_HEADERS = (
     "authorization", "api-key", "x-api-key", "x-goog-api-key", "proxy-authorization", "cookie", "x-amz-security-token", "x-auth-token",
     "ocp-apim-subscription-key",
 )  # fmt: skip
-_CREDENTIAL_HEADER = re.compile(r".*-(?:key|token|secret)|.*auth.*")
-"""Further headers that hold a credential, by their names."""
+_CREDENTIAL_HEADER = re.compile(r"(?!.*(?:idempotency|websocket)).*(?:-(?:key|token|secret)$|auth(?!or(?!iz)).*)")
+"""Further headers that hold a credential, by their names; neither a host, an author, nor what is new with each request."""
 AUTHORIZATION_HEADERS = ("authorization", "proxy-authorization")
 """Headers in which a scheme stands before the credential: ``Bearer KEY``."""
 
@@ -245,7 +245,7 @@ class Redactor:
         return text, count + shaped + hidden
 
     def _is_secret(self, text: str) -> bool:
-        return any(credential in text for credential in self._credentials) or shapes.holds_key_shape(text) is not None
+        return any(credential in text for credential in self._credentials) or next(shapes.shaped(text), None) is not None
 
     def find(self, text: str) -> Iterator[Secret]:
         """Find what ``text`` would replace, but for the user's own step; of a credential by value no part is told."""

@@ -161,7 +161,7 @@ def _one_byte_each(text: str) -> bytes:
         return text.encode("ascii", "replace")
 
 
-def _shaped(text: str) -> Iterator[Secret]:
+def shaped(text: str) -> Iterator[Secret]:
     """What has the shape of a key, in the order in which the markers stand; a shape's own finds do not overlap."""
     ends: dict[int, int] = {}
     for number, begin, _ in _find_markers(_one_byte_each(text).lower(), overlapping=True):
@@ -175,7 +175,7 @@ def _shaped(text: str) -> Iterator[Secret]:
         yield Secret(start, match.end(), kept or (marker if shape.offset > 0 else text[start : start + len(marker) + 4]))
 
 
-def _merged(secrets: Iterable[Secret]) -> list[Secret]:
+def merged(secrets: Iterable[Secret]) -> list[Secret]:
     """In order, those that overlap made into one."""
     result: list[Secret] = []
     for each in sorted(secrets):
@@ -213,12 +213,12 @@ def _everywhere(text: str, search: Callable[[str], Iterable[Secret]], depth: int
         for each in (*_everywhere(plain, search, depth - 1), *(search(spaced) if spaced != plain else ())):
             start, end = (place + 2 * bisect_left(places, place) for place in (each.start, each.end))
             found.append(Secret(start, end, each.shape))
-    return _merged(found)
+    return merged(found)
 
 
 def find(text: str) -> list[Secret]:
     """Find what is shaped like a credential, in the order in which it stands in the text."""
-    return _everywhere(text, _shaped)
+    return _everywhere(text, shaped)
 
 
 def holds_key_shape(text: str) -> str | None:

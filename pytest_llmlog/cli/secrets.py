@@ -35,7 +35,7 @@ def _files(root: Path) -> Iterator[Path]:
 
 def _is_ours(path: Path, in_log_folder: bool) -> bool:
     """Whether a folder's entry is a recording or a log; what is no ordinary file, a pipe say, is none."""
-    return (in_log_folder or path.name.lower().removesuffix(".gz").endswith(SUFFIXES)) and (path.is_file() or path.is_symlink())
+    return (in_log_folder or path.name.lower().removesuffix(".gz").endswith(SUFFIXES)) and path.is_file()
 
 
 @click.command()
@@ -61,7 +61,8 @@ def scan(paths: tuple[str, ...]) -> None:
     sys.exit(2 if unreadable else 1 if count else 0)
 
 
-def _clean(path: Path) -> int:
+def _clean(name: str) -> int:
+    path = Path(os.path.realpath(name))  # a link stays one, and what it points to is cleaned
     with cleaning.open_ordinary(path) as file:
         golden = is_golden(path.name, cast("BufferedReader", file))
     return cleaning.clean_golden(path, Redactor()) if golden else cleaning.clean_log(path, Redactor())
@@ -80,7 +81,7 @@ def redact(files: Sequence[str]) -> None:
     failed = False
     for name in files:
         try:
-            count = _clean(Path(name))
+            count = _clean(name)
         except GoldenError as exc:
             click.echo(printable(str(exc)), err=True)
         except OSError as exc:

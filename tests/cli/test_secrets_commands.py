@@ -249,6 +249,7 @@ def test_scan_finds_what_cassettes_spread_over_lines(tmp_path: Path, text: str, 
     assert result.exit_code == 1, result.output
     assert result.stdout.startswith(f"{path}:{line}:")
     assert shape in result.stdout
+    assert result.stdout.endswith("\n1 found\n")
 
 
 def test_a_cassette_without_credentials_is_clean(tmp_path: Path) -> None:
@@ -257,3 +258,19 @@ def test_a_cassette_without_credentials_is_clean(tmp_path: Path) -> None:
     assert run("scan", tmp_path).stdout == "0 found\n"
     (tmp_path / "a.toml").write_text(f'a = "{KEY}"\n')
     assert run("scan", tmp_path).exit_code == 1
+
+
+def test_redact_cleans_the_golden_that_a_link_points_to(tmp_path: Path) -> None:
+    path = old_golden(tmp_path / "goldens" / "a" / "test_a.json", ask(f"use {KEY}"))
+    link = tmp_path / "test_a.json"
+    link.symlink_to(path)
+    assert run("redact", link).exit_code == 0
+    assert link.is_symlink()
+    assert KEY not in path.read_text()
+
+
+def test_a_link_to_itself_is_named(tmp_path: Path) -> None:
+    link = tmp_path / "loop.log"
+    link.symlink_to(link)
+    for command in ("scan", "redact"):
+        assert run(command, link).exit_code == 2

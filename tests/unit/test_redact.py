@@ -318,7 +318,7 @@ def test_the_credentials_of_a_request_are_learned(headers: dict[str, str], url: 
 @pytest.mark.parametrize(
     ("headers", "url"),
     [
-        ({"user-agent": "v4lue-of-it"}, "https://h/"),
+        *(({name: "v4lue-of-it"}, "https://h/") for name in ("user-agent", ":authority", "x-author", "idempotency-key")),
         ({}, "https://h/?q=v4lue-of-it"),
         ({"authorization": f"Bearer {PLACEHOLDER_KEY}"}, "https://h/"),
     ],
