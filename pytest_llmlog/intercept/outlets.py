@@ -207,7 +207,7 @@ _EVENTS: dict[str, Callable[..., None]] = {
 
 def _hook(event: str, arguments: tuple[Any, ...]) -> None:
     """Called for every audit event of the process, so it leaves at once in most cases."""
-    if not _watches or event not in _EVENTS:
+    if event not in _EVENTS or not _watches:
         return
     watch = _watches[-1]
     try:
