@@ -54,6 +54,8 @@ def parse_path(text: str) -> Path:
 
 def without(value: Any, paths: Sequence[Path]) -> Any:
     """Return the JSON value without what stands at the paths; the value itself is not changed."""
+    if not paths:
+        return value
     if isinstance(value, dict):
         entries = ((name, entry, _below(paths, name)) for name, entry in value.items())
         return {name: without(entry, below) for name, entry, below in entries if () not in below}
