@@ -14,8 +14,11 @@ import pytest
 
 from openai_standin import StandIn
 
-with suppress(ImportError):  # where the extra is not installed
-    import vl_convert  # noqa: F401  # it loads once in a process, and pytester forgets what was imported in a test
+# Some load once in a process, and pytester forgets what was imported in a test.
+with suppress(ImportError):  # where the extras are not installed
+    import numpy as np  # noqa: F401
+with suppress(ImportError):
+    import vl_convert  # noqa: F401
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
