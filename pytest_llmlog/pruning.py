@@ -41,7 +41,7 @@ def last_full_run(log: Path, beginning: str = "") -> FullRun:
         ConfigError: there is none.
     """
     found = []
-    for path in (log.parent / "runs").glob(f"{beginning or '*'}*.json"):
+    for path in (log.parent / "runs").glob(f"{beginning}*.json"):
         try:
             summary = msgspec.json.decode(path.read_bytes(), type=RunResult)
         except (OSError, ValueError):
