@@ -302,7 +302,7 @@ def test_an_unittest_case(suite: Suite) -> None:
 
 
 def test_goldens_are_readable_and_hold_no_credential(suite: Suite) -> None:
-    suite.write(test_it=f"{ASK}\ndef test_it():\n    ask('the key is sk-' + 'a' * 24 + ' and Ü', stream=False)\n")
+    suite.write(test_it=f"{ASK}\ndef test_it():\n    ask('the key is sk-' + 'a1B' * 8 + ' and Ü', stream=False)\n")
     suite.run().assert_outcomes(passed=1)
     suite.replay_offline().assert_outcomes(passed=1)
     text = (suite.path / "goldens" / "test_it" / "test_it.json").read_text(encoding="utf-8")
