@@ -309,6 +309,6 @@ with vcr.use_cassette("kept.yaml", record_mode="none", allow_playback_repeats=Tr
     ask()
     assert cassette.play_count == 6
 """)
-    assert len(server.requests) == 1  # the three are equal, and the cassette repeats itself
+    assert len(server.requests) in (1, 3)  # when recorded: vcrpy from 9 on repeats an answer within the run that records it
     for name in ("first.log", "second.log"):
         assert len(_records(tmp_path / name)) == 3
