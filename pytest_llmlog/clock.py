@@ -15,9 +15,18 @@ def _second(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S")
 
 
+nanoseconds = time.time_ns
+"""Nanoseconds since 1970-01-01 UTC."""
+
+
 def timestamp() -> str:
     """Return the present moment as RFC 3339 in UTC with milliseconds: ``2026-03-09T14:05:06.789Z``."""
-    seconds, fraction = divmod(time.time_ns(), 1_000_000_000)
+    return timestamp_at(nanoseconds())
+
+
+def timestamp_at(moment: int) -> str:
+    """Return a moment, in nanoseconds since 1970-01-01 UTC, in the same form."""
+    seconds, fraction = divmod(moment, 1_000_000_000)
     return f"{_second(seconds)}.{fraction // 1_000_000:03d}Z"
 
 

@@ -41,7 +41,7 @@ def clean(value: Any, depth: int = 0) -> Any:
 def line(record: dict[str, Any]) -> bytes:
     """One JSON object with its newline."""
     try:
-        return _encoder.encode(record) + b"\n"
+        return _encoder.encode_lines((record,))
     except (UnicodeEncodeError, TypeError, ValueError, RecursionError):
         return _encoder.encode(clean(record)) + b"\n"
 

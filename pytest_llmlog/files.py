@@ -13,6 +13,9 @@ SIZE_LIMIT = 256 * 1024 * 1024
 """Largest file that is read whole, in bytes: goldens, cassettes, summaries. Logs are read line by line."""
 
 
+CHUNK = 1024 * 1024
+
+
 def make_private_folder(folder: Path) -> None:
     """Create a folder that only its owner can enter, whatever the umask; one that is there is left as it is."""
     if not folder.is_dir():
@@ -48,11 +51,15 @@ def read_whole(path: Path) -> bytes:
     descriptor = os.open(
         path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
     )
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         state = os.fstat(descriptor)
         if not stat.S_ISREG(state.st_mode):
             raise OSError(errno.EINVAL, "is no ordinary file", str(path))
-        data = file.read(SIZE_LIMIT + 1)
+        data = os.read(descriptor, min(state.st_size, SIZE_LIMIT) + 1)
+        while len(data) <= SIZE_LIMIT and (more := os.read(descriptor, CHUNK)):
+            data += more  # it grows, tells no size, or comes in parts
+    finally:
+        os.close(descriptor)
     if len(data) > SIZE_LIMIT:
         raise OSError(errno.EFBIG, f"is larger than {SIZE_LIMIT} bytes", str(path))
     return data

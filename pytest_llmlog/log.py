@@ -6,7 +6,7 @@ import errno
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -22,6 +22,9 @@ LINE_LIMIT = 256 * 1024
 
 READ_LIMIT = 32 * 1024 * 1024
 """Longest line read, in bytes; more is skipped and named, so that memory stays flat. No longer line is written either."""
+
+PIECES = os.sysconf("SC_IOV_MAX") if hasattr(os, "writev") else 0
+"""How many pieces the system writes in one call."""
 
 CLOSED = -1
 """No file's descriptor."""
@@ -75,8 +78,8 @@ class LogWriter:
             return True
         return (state.st_ino, state.st_dev) != self._identity
 
-    def write(self, line: bytes, *, failure: bool = False) -> None:
-        """Append one line or several, newlines included.
+    def write(self, *lines: bytes, failure: bool = False) -> None:
+        """Append lines, newlines included, in one piece.
 
         Raises:
             OSError: it could not be written whole; the next line starts behind a newline of its own.
@@ -87,17 +90,18 @@ class LogWriter:
             if self._rotated():
                 old, self._descriptor = self._descriptor, self._open()
                 os.close(old)
-            self._append(b"\n" + line if self._torn else line)
+            self._append((b"\n", *lines) if self._torn else lines)
             if self._fsync == "always" or (failure and self._fsync == "failure"):
                 os.fsync(self._descriptor)
 
-    def _append(self, line: bytes) -> None:
-        """Write a line; of one that a full disk or a size limit cut off, the rest, or an end before the next line."""
-        written = os.write(self._descriptor, line)
-        self._torn = written != len(line)
+    def _append(self, lines: Sequence[bytes]) -> None:
+        """Write lines; of what a full disk or a size limit cut off, the rest, or an end before the next line."""
+        written = _write(self._descriptor, lines)
+        self._torn = written != sum(map(len, lines))
         if self._torn:
             # The operating system says why in an OSError of its own when nothing more can be written.
-            self._torn = os.write(self._descriptor, line[written:]) != len(line) - written
+            rest = b"".join(lines)[written:]
+            self._torn = os.write(self._descriptor, rest) != len(rest)
             if self._torn:
                 raise OSError(errno.ENOSPC, "a line was cut off", self._name)
 
@@ -110,6 +114,13 @@ class LogWriter:
         with self._lock:
             os.close(self._descriptor)
             self._descriptor = CLOSED  # its number may be another file's soon
+
+
+def _write(descriptor: int, lines: Sequence[bytes]) -> int:
+    """Write in one call of the system's, and without a copy where it takes so many pieces."""
+    if 1 < len(lines) <= PIECES:
+        return os.writev(descriptor, lines)
+    return os.write(descriptor, b"".join(lines))
 
 
 class Line(msgspec.Struct, frozen=True):

@@ -46,6 +46,9 @@ METRICS: Mapping[str, Metric] = {
 """The vocabulary, the same in markers, ``check``, expressions and reports; ``response`` beside it is no figure."""
 
 
+_FIGURES = tuple((metric.name, metric.of, metric.greatest) for metric in METRICS.values())
+
+
 class Totals:
     """What calls come to, by metric.
 
@@ -62,26 +65,22 @@ class Totals:
 
     def add(self, call: Interaction) -> None:
         """Count a call in."""
-        succeeded = call.status == "success"
-        for metric in METRICS.values():
-            self._take(metric, metric.of(call), int(succeeded))
+        values, succeeded = self.values, call.status == "success"
+        for name, of, greatest in _FIGURES:
+            figure = of(call)
+            if figure is not None:
+                values[name] = max(values.get(name, 0), figure) if greatest else values.get(name, 0) + figure
+            elif succeeded:
+                self.unknown[name] = self.unknown.get(name, 0) + 1
 
     def merge(self, values: Mapping[str, float], unknown: Mapping[str, int]) -> None:
         """Count in what other calls came to."""
-        for name, metric in METRICS.items():
-            self._take(metric, values.get(name), unknown.get(name, 0))
-            if name in values and unknown.get(name):
+        for name, _, greatest in _FIGURES:
+            if (figure := values.get(name)) is not None:
+                before = self.values.get(name, 0)
+                self.values[name] = max(before, figure) if greatest else before + figure
+            if unknown.get(name):
                 self.unknown[name] = self.unknown.get(name, 0) + unknown[name]
-
-    def _take(self, metric: Metric, figure: float | None, untold: int) -> None:
-        name, values = metric.name, self.values
-        if figure is None:
-            if untold:
-                self.unknown[name] = self.unknown.get(name, 0) + untold
-        elif metric.greatest:
-            values[name] = max(values.get(name, 0), figure)
-        else:
-            values[name] = values.get(name, 0) + figure
 
 
 _AMOUNT = re.compile(r"(?P<dollar>\$?)\s*(?P<number>\d[\d_,]*(?:\.\d+)?|\.\d+)\s*(?P<suffix>[A-Za-zµ]*)", re.ASCII)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
@@ -13,17 +14,14 @@ from pytest_llmlog import encode, golden, matching, validation, wire
 from pytest_llmlog.errors import GoldenError
 from pytest_llmlog.golden import GOLDEN_VERSION
 from pytest_llmlog.record import Interaction
-from pytest_llmlog.traffic import Request, address_of
+from pytest_llmlog.traffic import Address, Request, Response, address_of
+
+AHEAD = 32
+"""So many recorded exchanges are turned back into bytes at once: one after the other, between calls, each costs several times as much."""
 
 
 class RawRequest(wire.WireRequest, frozen=True, omit_defaults=True):
     body: wire.RawBody | None = None
-
-    def is_sent_again(self, request: Request) -> bool:
-        """Whether a request has the very bytes of this one, and goes to the same place on whatever port."""
-        place = address_of(self.url)
-        same = (self.method, place.host, place.path) == (request.method, request.host, request.path)
-        return same and place.query == request.query and wire.load_body(self.body) == request.body
 
 
 class RawResponse(wire.WireResponse, frozen=True, omit_defaults=True):
@@ -65,6 +63,39 @@ class Recorded(Interaction, frozen=True, kw_only=True, omit_defaults=True, forbi
         return msgspec.json.decode(msgspec.json.encode(self), type=Interaction)
 
 
+class Taken(NamedTuple):
+    """A recorded interaction, and the response to give for it."""
+
+    recorded: Recorded
+    response: Response | None
+
+
+class _Ready(NamedTuple):
+    """A recorded exchange as bytes."""
+
+    method: str
+    address: Address
+    body: bytes
+    taken: Taken
+
+    def is_sent_again(self, request: Request) -> bool:
+        """Whether a request has the very bytes of this one, and goes to the same place on whatever port."""
+        if self.body != request.body:
+            return False
+        place, other = self.address, request.address
+        return (self.method, place.host, place.path, place.query) == (request.method, other.host, other.path, other.query)
+
+
+def _taken(recorded: Recorded) -> Taken:
+    stored = recorded.wire.response
+    return Taken(recorded, wire.load_response(stored) if stored else None)
+
+
+def _ready(recorded: Recorded) -> _Ready:
+    asked = recorded.wire.request
+    return _Ready(asked.method, address_of(asked.url), wire.load_body(asked.body), _taken(recorded))
+
+
 class _RecordedGolden(Struct, frozen=True, forbid_unknown_fields=True):
     golden_version: int
     test_id: str
@@ -100,6 +131,7 @@ class ReplayQueue:
         self._left = set(range(len(self._interactions)))
         self._next = 0
         self._in_order = True
+        self._made_ready: dict[int, _Ready] = {}
 
     def _index(self, key_of: Callable[[int], str]) -> dict[str, list[int]]:
         """Where each key's interactions stand, the first one last: a list gives its last entry cheapest."""
@@ -149,7 +181,7 @@ class ReplayQueue:
         self._error = self._error or golden.invalid(self._path, golden.read(self._path) or b"", error)
         return self._error
 
-    def _take(self, queues: dict[str, list[int]], key: str) -> Recorded | None:
+    def _take(self, queues: dict[str, list[int]], key: str) -> Taken | None:
         """The first of a queue that nobody has taken, by this way or another."""
         queue = queues.get(key)
         while queue:
@@ -158,31 +190,54 @@ class ReplayQueue:
             except IndexError:  # another thread was faster
                 return None
             if self._claim(index):
-                return self._interactions[index]
+                try:
+                    return _taken(self._interactions[index])
+                except ValueError as exc:  # a body that is none
+                    raise self.invalid(exc) from exc
         return None
 
-    def _take_next(self, request: Request) -> Recorded | None:
+    def _ready_at(self, index: int) -> _Ready:
+        """The exchange at an index, made ready together with those behind it."""
+        found = self._made_ready.pop(index, None)
+        if found is not None:
+            return found
+        ahead: dict[int, _Ready] = {}
+        try:
+            for each in range(index, min(index + AHEAD, len(self._interactions))):
+                ahead[each] = _ready(self._interactions[each])
+        except ValueError as exc:  # an address or a body that is none
+            if not ahead:
+                raise self.invalid(exc) from exc
+        found, self._made_ready = ahead.pop(index), ahead
+        return found
+
+    def _take_next(self, request: Request) -> Taken | None:
         """The interaction recorded next, if this is its request; else calls are no longer expected in order."""
         index = self._next
         if index < len(self._interactions):
-            recorded = self._interactions[index]
-            try:
-                is_next = recorded.wire.request.is_sent_again(request)
-            except ValueError as exc:  # an address or a body that is none
-                raise self.invalid(exc) from exc
-            if is_next and self._claim(index):
+            ready = self._ready_at(index)
+            if ready.is_sent_again(request) and self._claim(index):
                 self._next = index + 1
-                return recorded
+                return ready.taken
         self._in_order = False
+        self._made_ready = {}
         return None
 
-    def take_exact(self, request: Request) -> Recorded | None:
-        """The next interaction recorded for the very bytes of this request."""
+    def take_exact(self, request: Request) -> Taken | None:
+        """The next interaction recorded for the very bytes of this request.
+
+        Raises:
+            GoldenError: what is recorded for it cannot be given.
+        """
         found = self._take_next(request) if self._in_order else None
         return found or self._take(self._by_bytes, matching.exact_key(request))
 
-    def take(self, key: str) -> Recorded | None:
-        """The next interaction recorded for this replay key, or None when there is none left."""
+    def take(self, key: str) -> Taken | None:
+        """The next interaction recorded for this replay key, or None when there is none left.
+
+        Raises:
+            GoldenError: what is recorded for it cannot be given.
+        """
         return self._take(self._by_key, key)
 
     def more(self, key: str) -> bool:
@@ -209,9 +264,9 @@ class ReplayQueue:
             GoldenError: it does not hold to the schema.
         """
         try:
-            text = msgspec.json.format(msgspec.json.encode(interaction), indent=-1)
-            if validation.is_valid(msgspec.json.decode(text)):
-                return text + b"\n"
+            record = msgspec.to_builtins(interaction, enc_hook=msgspec.json.decode)  # of what is still text
+            if validation.is_valid(record):
+                return encode.line(record)
         except ValueError as exc:
             raise self.invalid(exc) from exc
         raise self.invalid(ValueError("an interaction is invalid"))

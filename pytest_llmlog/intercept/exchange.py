@@ -9,13 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
-from pytest_llmlog import clock, decoding, matching, reading, redact, scrub, wire
+from pytest_llmlog import clock, decoding, matching, reading, redact, scrub
 from pytest_llmlog.errors import GoldenError
 from pytest_llmlog.intercept import asking, in_use, interactions, scope
 from pytest_llmlog.intercept.asking import Asking
 from pytest_llmlog.intercept.explain import explain_miss, explain_missing_key, explain_stream_end
 from pytest_llmlog.intercept.scope import Scope
-from pytest_llmlog.playback import Recorded, ReplayQueue
+from pytest_llmlog.playback import Recorded, ReplayQueue, Taken
 from pytest_llmlog.providers import OTHER, Endpoint, recognise
 from pytest_llmlog.record import Interaction
 from pytest_llmlog.traffic import Ended, Exchange, Request, Response, TransportFailure, address_of
@@ -28,26 +28,22 @@ CANCELLATIONS = ("CancelledError", "Cancelled")
 
 
 class ReplayedCall:
-    """A call answered from the golden: a response to give or an exception to raise, or both for a stream that broke.
+    """A call answered from the golden: a response to give or an exception to raise, or both for a stream that broke."""
 
-    Raises:
-        ValueError: the recorded body is not what it says it is.
-    """
-
-    def __init__(self, recorded: Recorded, owner: Scope, *, retried: bool) -> None:
-        stored = recorded.wire
-        self.response = wire.load_response(stored.response) if stored.response else None
-        self.failure = stored.error and TransportFailure(stored.error.type, stored.error.text)
+    def __init__(self, taken: Taken, owner: Scope, *, retried: bool) -> None:
+        recorded, self.response = taken
+        error = recorded.wire.error
+        self.failure = error and TransportFailure(error.type, error.text)
         if recorded.error_type == reading.UNFINISHED and self.failure is None:
             # Whoever reads on is not the test, which is over: it loses its connection, and nobody is to blame.
             self.failure = TransportFailure(reading.UNFINISHED, f"{reading.ENDED_FIRST}, when this was recorded")
         self.retried = retried
-        self._owner, self._subject = owner, f"{recorded.operation} {recorded.model or ''}"
+        self._owner, self._operation, self._model = owner, recorded.operation, recorded.model
 
     def past_the_end(self) -> None:
         """Refuse to go on where the caller, when this was recorded, had left the stream."""
         if self.response is not None and self.response.ended == "closed" and self.response.status < 400:
-            self._owner.refuse("refused", explain_stream_end(self._owner, self._subject))
+            self._owner.refuse("refused", explain_stream_end(self._owner, f"{self._operation} {self._model or ''}"))
 
 
 class LiveCall:
@@ -169,9 +165,9 @@ def endpoint_of(method: str, host: str, path: str) -> tuple[Endpoint, list[Scope
     if not scopes:
         return None
     recorder = scopes[0].recorder
-    if scope.is_named(host, recorder.ignore_hosts):
+    if recorder.ignore_hosts and scope.is_named(host, recorder.ignore_hosts):
         return None
-    if scope.is_named(host, recorder.hosts):
+    if recorder.hosts and scope.is_named(host, recorder.hosts):
         return replace(endpoint, known=True) if endpoint else Endpoint("openai", "other", OTHER, True), scopes
     return (endpoint, scopes) if endpoint else None
 
@@ -195,14 +191,14 @@ def begin(request: Request, endpoint: Endpoint, scopes: Sequence[Scope]) -> Repl
     try:
         by_cassette = in_use.claims(request)
         queue = owner.queue if not by_cassette and owner.replays else None
-        if queue is not None and (recorded := queue.take_exact(request)) is not None:
-            return _replay(queue, recorded, request, endpoint, scopes)
+        if queue is not None and (taken := queue.take_exact(request)) is not None:
+            return _replay(queue, taken, request, endpoint, scopes)
         if not endpoint.known and not endpoint.reader.accepts(request):
             return None
         if by_cassette and in_use.will_play(request):
             return _live(request, endpoint, scopes, by_cassette=True)
         if owner.mode == "replay" or (not by_cassette and owner.replays):
-            return _replay(*_recorded(request, owner, queue, by_cassette=by_cassette), request, endpoint, scopes)
+            return _replay(*_taken(request, owner, queue, by_cassette=by_cassette), request, endpoint, scopes)
         owner.check_place()
         if not (owner.may_refuse and _lacks_key(request)):
             return _live(request, endpoint, scopes, by_cassette=by_cassette)
@@ -254,7 +250,7 @@ def _clean(request: Request, redactor: redact.Redactor) -> tuple[Request, int]:
     return Request(request.method, url, redact.request_headers(request.headers), body), count + in_url
 
 
-def _recorded(request: Request, owner: Scope, queue: ReplayQueue | None, *, by_cassette: bool) -> tuple[ReplayQueue, Recorded]:
+def _taken(request: Request, owner: Scope, queue: ReplayQueue | None, *, by_cassette: bool) -> tuple[ReplayQueue, Taken]:
     """Look the request up by its replay key, as it was written: without credentials."""
     clean, _ = _clean(request, owner.recorder.redactor)
     found = queue.take(matching.key(clean, owner.recorder.ignore)) if queue else None
@@ -268,31 +264,26 @@ class _Deferred(Struct, gc=False):
 
     queue: ReplayQueue
     recorded: Recorded
-    keep_wire: bool
     request: Request | None
     endpoint: Endpoint
-    owner: Scope
+    scopes: Sequence[Scope]
     moment: interactions.Moment
     made: tuple[Interaction, bytes] | None = None
 
     def __call__(self) -> tuple[Interaction, bytes]:
         if self.made is None:
-            interaction = interactions.replayed(self.recorded, self.endpoint, self.owner, self.request, self.moment)
-            interaction = interaction if self.keep_wire else replace(interaction, wire=UNSET)
+            wire = {} if any(each.recorder.keep_wire for each in self.scopes) else {"wire": UNSET}
+            interaction = interactions.replayed(self.recorded, self.endpoint, self.scopes[0], self.request, self.moment, **wire)
             self.made = interaction, self.queue.line(interaction)
         return self.made
 
 
-def _replay(queue: ReplayQueue, recorded: Recorded, request: Request, endpoint: Endpoint, scopes: Sequence[Scope]) -> ReplayedCall:
-    owner = scopes[0]
-    try:
-        call = ReplayedCall(recorded, owner, retried=_is_retried(recorded) and queue.more(recorded.request_hash))
-    except (ValueError, KeyError) as exc:
-        raise queue.invalid(exc) from exc
+def _replay(queue: ReplayQueue, taken: Taken, request: Request, endpoint: Endpoint, scopes: Sequence[Scope]) -> ReplayedCall:
+    owner, recorded = scopes[0], taken.recorded
+    call = ReplayedCall(taken, owner, retried=_is_retried(recorded) and queue.more(recorded.request_hash))
     # Where matching does not look, the request may differ from the recorded one.
     asked = _clean(request, owner.recorder.redactor)[0] if owner.recorder.ignore else None
-    keep_wire = any(each.recorder.keep_wire for each in scopes)
-    record = _Deferred(queue, recorded, keep_wire, asked, endpoint, owner, interactions.Moment.now())
+    record = _Deferred(queue, recorded, asked, endpoint, scopes, interactions.Moment.now())
     if record.moment.is_telling:  # what it tells could change
         record()
     for each in reversed(scopes):
@@ -302,8 +293,10 @@ def _replay(queue: ReplayQueue, recorded: Recorded, request: Request, endpoint: 
 
 def _is_retried(recorded: Recorded) -> bool:
     """Whether an SDK pauses and tries again after such an end."""
+    if recorded.status == "success":
+        return False
     status = recorded.http_status
-    return recorded.status == "failure" and (status is None or status >= 500 or status in RETRIED)
+    return status is None or status >= 500 or status in RETRIED
 
 
 def _is_local(host: str) -> bool:

@@ -22,15 +22,19 @@ from pytest_llmlog.traffic import Exchange, Request
 
 
 class Moment(Struct, frozen=True, gc=False):
-    """What holds while a call is made, and no longer when its record is."""
+    """What holds while a call is made, and no longer when its record is; ``at`` in nanoseconds since 1970-01-01 UTC."""
 
-    timestamp: str
+    at: int
     said: callcontext.CallContext | None
     trace: Mapping[str, str]
 
     @classmethod
     def now(cls) -> Moment:
-        return cls(clock.timestamp(), callcontext.current(), _trace())
+        return cls(clock.nanoseconds(), callcontext.current(), _trace())
+
+    @property
+    def timestamp(self) -> str:
+        return clock.timestamp_at(self.at)
 
     @property
     def is_telling(self) -> bool:
@@ -132,8 +136,10 @@ def live(exchange: Exchange, endpoint: Endpoint, scope: Scope, key: str, timing:
     )
 
 
-def replayed(recorded: Recorded, endpoint: Endpoint, scope: Scope, request: Request | None, moment: Moment) -> Recorded:
-    """The record of a call answered from the golden: what was recorded, made now, by this test.
+def replayed(
+    recorded: Recorded, endpoint: Endpoint, scope: Scope, request: Request | None, moment: Moment, **changed: Any
+) -> Recorded:
+    """The record of a call answered from the golden: what was recorded, made now, by this test, but for the fields given as changed.
 
     The request, without credentials, is given where it may differ from the recorded one.
     """
@@ -143,5 +149,5 @@ def replayed(recorded: Recorded, endpoint: Endpoint, scope: Scope, request: Requ
         fresh = reading.request_fields(request, endpoint, asked, recorded.request_hash)
     elif moment.is_telling:
         asked = Asked(messages=recorded.parsed.messages)
-    said = {"origin": None, **fresh, **_scope_fields(scope, moment), **_said(asked, scope, moment)}
-    return replace(recorded, timestamp=moment.timestamp, source="replay", **said)
+    said = {**fresh, **_scope_fields(scope, moment), **_said(asked, scope, moment), **changed}
+    return replace(recorded, timestamp=moment.timestamp, source="replay", origin=None, **said)

@@ -79,7 +79,7 @@ class Recorder:
         if self.log is None:
             return
         try:
-            self.log.write(b"".join(map(self._fitting, lines)), failure=failure)
+            self.log.write(*map(self._fitting, lines), failure=failure)
         except Exception as exc:
             self.fault("calls could not be logged", exc)
 

@@ -161,7 +161,7 @@ def test_a_golden_that_was_cleaned_replays_the_request_with_and_without_the_key(
     assert queue is not None
     found = queue.take(matching.key(clean))
     assert found is not None
-    assert found.request_hash == matching.key(clean)
+    assert found.recorded.request_hash == matching.key(clean)
     assert run("validate", path).exit_code == 0
 
 

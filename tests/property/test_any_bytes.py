@@ -56,7 +56,7 @@ def _check_record(reader: Any, asked: bytes, answered: bytes, kind: str, status:
         reader.answered(exchange)
     reader.finished(response)
     scope = Scope(Recorder("r", None, pytest.fail), session_id="s")
-    timing = interactions.Timing(interactions.Moment("2026-01-01T00:00:00.000Z", None, {}), 0.1, 0.1)
+    timing = interactions.Timing(interactions.Moment(1_767_225_600_000_000_000, None, {}), 0.1, 0.1)
     record = encode.clean(encode.plain(interactions.live(exchange, endpoint, scope, "0" * 32, timing, 0)))
     assert validation.faults(json.loads(encode.line(record))) == []
 

@@ -14,7 +14,7 @@ import pytest
 from pytest_llmlog import files, golden, matching, validation, wire
 from pytest_llmlog.errors import GoldenError
 from pytest_llmlog.golden import Golden, safe_name, save
-from pytest_llmlog.playback import ReplayQueue, open_queue
+from pytest_llmlog.playback import AHEAD, ReplayQueue, Taken, open_queue
 from pytest_llmlog.record import Interaction
 from pytest_llmlog.traffic import Exchange, Request, Response
 
@@ -56,8 +56,13 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "goldens" / "test_a" / "test_a.json"
 
 
-def number(record: Interaction | None) -> int | None:
-    return None if record is None else int(record.request_id, 16)
+def number(taken: Taken | None) -> int | None:
+    """Which interaction was taken, when its response is its own."""
+    if taken is None:
+        return None
+    found = int(taken.recorded.request_id, 16)
+    assert taken.response is not None and taken.response.body == b'{"answer": %d}' % found
+    return found
 
 
 NAMES = [
@@ -376,6 +381,29 @@ def test_equal_requests_are_played_in_recorded_order_each_once(path: Path) -> No
     assert number(queue.take(matching.key(ask("b")))) == 1
 
 
+def test_a_long_golden_is_played_in_order_and_out_of_it(path: Path) -> None:
+    names = [str(each) for each in range(3 * AHEAD)]
+    requests = [ask(name) for name in names]
+    assert [number(opened(path, *requests).take_exact(request)) for request in requests[:1]] == [0]
+    queue = opened(path, *requests)
+    assert [number(queue.take_exact(request)) for request in requests] == list(range(len(requests)))
+    queue = opened(path, *requests)
+    mixed = [*range(AHEAD + 3), *range(len(requests) - 1, AHEAD + 2, -1)]
+    assert [number(queue.take_exact(requests[each])) for each in mixed] == mixed
+
+
+def test_what_cannot_be_given_is_told_when_its_turn_comes(path: Path) -> None:
+    saved(path, *[ask(str(each)) for each in range(4)])
+    golden = json.loads(path.read_text())
+    golden["interactions"][2]["wire"]["response"]["body"] = {"base64": "A"}
+    path.write_text(json.dumps(golden))
+    queue = open_queue(path)
+    assert queue is not None
+    assert [number(queue.take_exact(ask(name))) for name in "01"] == [0, 1]
+    with pytest.raises(GoldenError, match="base64"):
+        queue.take_exact(ask("2"))
+
+
 @pytest.mark.parametrize("layout", ["compact", "spaced", "indented", "ascii"])
 def test_a_request_is_found_by_its_bytes(path: Path, layout: str) -> None:
     assert number(opened(path, ask("é 🙂", layout=layout)).take_exact(ask("é 🙂", layout=layout))) == 0
@@ -406,12 +434,14 @@ def test_ignored_places_do_not_matter_to_a_queue(path: Path) -> None:
 
 def test_what_was_not_played_is_told(path: Path) -> None:
     queue = opened(path, ask("a"), ask("b"), ask("c"), in_teardown=1)
-    assert [number(record) for record in queue.unplayed(teardown=False)] == [0, 1]
-    assert [number(record) for record in queue.unplayed(teardown=True)] == [0, 1, 2]
+
+    def unplayed(*, teardown: bool) -> list[int]:
+        return [int(record.request_id, 16) for record in queue.unplayed(teardown=teardown)]
+
+    assert (unplayed(teardown=False), unplayed(teardown=True)) == ([0, 1], [0, 1, 2])
     queue.take_exact(ask("a"))
     queue.take(matching.key(ask("c")))
-    assert [number(record) for record in queue.unplayed(teardown=False)] == [1]
-    assert [number(record) for record in queue.unplayed(teardown=True)] == [1]
+    assert (unplayed(teardown=False), unplayed(teardown=True)) == ([1], [1])
 
 
 def test_the_nearest_is_one_not_played_yet(path: Path) -> None:

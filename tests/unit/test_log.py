@@ -90,13 +90,14 @@ def test_opening_again_keeps_what_is_there(tmp_path: Path) -> None:
     assert path.read_bytes() == entry(1) + entry(2) + entry(3)
 
 
-def test_several_lines_are_written_in_order(tmp_path: Path) -> None:
+@pytest.mark.parametrize("count", [0, 1, 2, 5000], ids=["none", "one", "two", "more than the system takes at once"])
+def test_several_lines_are_written_in_order(tmp_path: Path, count: int) -> None:
     writer = LogWriter(tmp_path / "calls.log", fsync="always")
-    writer.write(entry(1) + entry(2))
-    writer.write(entry(3), failure=True)
+    writer.write(*map(entry, range(count)))
+    writer.write(entry(count), failure=True)
     writer.close()
 
-    assert numbers(writer.path.read_bytes()) == [1, 2, 3]
+    assert numbers(writer.path.read_bytes()) == [*range(count), count]
 
 
 @posix
@@ -324,6 +325,15 @@ def test_several_lines_that_do_not_fit_cost_no_good_one(tmp_path: Path) -> None:
 
     assert data.count(b"\n") == 3
     assert [number for number in numbers(data) if number is not None] == [1, 3]
+
+
+@posix
+@pytest.mark.parametrize("room", [300, 1500])
+def test_of_lines_written_together_those_that_fit_are_whole(tmp_path: Path, room: int) -> None:
+    program = LIMITED.replace("writer.write(line(number))", "writer.write(line(number), line(number))")
+    data = write_past_a_limit(tmp_path / "calls.log", room, program)
+
+    assert [number for number in numbers(data) if number is not None] == [1, *[2] * (room // 1000), 3]
 
 
 def file_in_the_way(folder: Path) -> Path:
