@@ -197,8 +197,7 @@ def finish(scope: Scope, *, passed: bool, standards: Standards, settings: Settin
     except GoldenError as exc:
         _note_golden(scope, exc)
         lost = True
-    if scope.journal is not None:
-        scope.journal.close(keep=lost)
+    scope.close_journal(keep=lost)
     result = replace(_sums(scope), golden=saved, golden_path=scope.golden_name or None)
     return replace(
         result, passed=passed, checks=tuple(scope.checks), differences=tuple(differences), warnings=tuple(scope.warnings),

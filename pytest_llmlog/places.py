@@ -18,6 +18,10 @@ class Place(NamedTuple):
     root: Path
 
 
+PLACE = pytest.StashKey[Place]()
+"""A test's place, made once."""
+
+
 def _place(file: Path, root: Path, golden_dir: Path | None, name: str) -> Place:
     """``<folder>/goldens/<module>/<name>.json``; with a golden directory, the same tree below it."""
     if golden_dir is None:
@@ -28,8 +32,10 @@ def _place(file: Path, root: Path, golden_dir: Path | None, name: str) -> Place:
 
 def test_place(item: pytest.Item, golden_dir: Path | None) -> Place:
     """The golden of a test: ``test_name[id].json``, a class's with ``Class.`` before it; repeats of a test share theirs."""
-    name = base_id(item.nodeid).partition("::")[2] or item.name
-    return _place(item.path, item.config.rootpath, golden_dir, safe_name(name.replace("::", ".")))
+    if PLACE not in item.stash:
+        name = base_id(item.nodeid).partition("::")[2] or item.name
+        item.stash[PLACE] = _place(item.path, item.config.rootpath, golden_dir, safe_name(name.replace("::", ".")))
+    return item.stash[PLACE]
 
 
 def fixture_place(fixturedef: Any, request: Any, golden_dir: Path | None) -> tuple[str, Place]:

@@ -45,7 +45,7 @@ from pytest_llmlog.journal import Head, Journal
 from pytest_llmlog.log import LogWriter
 from pytest_llmlog.metrics import METRICS
 from pytest_llmlog.options import Options
-from pytest_llmlog.places import Place, fixture_place, test_place
+from pytest_llmlog.places import PLACE, Place, fixture_place, test_place
 from pytest_llmlog.printing import printable
 from pytest_llmlog.record import Interaction, RunResult, TestResult, Violation
 from pytest_llmlog.reports import terminal
@@ -60,6 +60,10 @@ ENTERED = pytest.StashKey[ExitStack]()
 PASSED = pytest.StashKey[bool]()
 RESULT = pytest.StashKey[TestResult]()
 OUTCOME = pytest.StashKey[Literal["passed", "failed", "skipped"]]()
+
+
+COSTS = {"functions": 84, "hashes": 0, "parses": 0, "opens": 0, "writes": 0, "imports": 0}
+"""What a test without calls may cost at most, in counted operations of this package. Tests hold it."""
 
 
 def _refuse(text: str) -> NoReturn:
@@ -92,7 +96,7 @@ def _properties(scope: Scope) -> list[tuple[str, object]]:
 
 def _forget(item: pytest.Item) -> None:
     """Let go of a test that is over: pytest keeps its items to the end of the run."""
-    keys: tuple[pytest.StashKey[Any], ...] = (SCOPE, SETTINGS, ENTERED, PASSED, RESULT, OUTCOME)
+    keys: tuple[pytest.StashKey[Any], ...] = (SCOPE, SETTINGS, ENTERED, PASSED, RESULT, OUTCOME, PLACE)
     for key in keys:
         if key in item.stash:
             del item.stash[key]
@@ -188,7 +192,7 @@ class Session:
         return Scope(
             self._recorder,
             session_id=test_id or self._recorder.run_id,
-            journal=self._journal(test_id, path) if path is not None else None,
+            journal=lambda: self._journal(test_id, path) if path is not None else None,
             test_id=test_id or None,
             mode=self._mode,
             queue=queue,

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, MutableSequence, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NoReturn
 
@@ -67,12 +68,12 @@ class Scope:
         queue: Callable[[], ReplayQueue | None] = lambda: None,
         golden_path: Path | None = None,
         golden_root: Path | None = None,
-        journal: Journal | None = None,
+        journal: Callable[[], Journal | None] = lambda: None,
         refuse: Callable[[str], NoReturn] | None = None,
         keep: int | None = None,
     ) -> None:
         self.recorder, self.session_id, self.test_id, self.mode = recorder, session_id, test_id, mode
-        self.golden_path, self._golden_root, self.journal = golden_path, golden_root, journal
+        self.golden_path, self._golden_root, self._make_journal = golden_path, golden_root, journal
         self._load_queue, self._loaded, self._checked = queue, False, False
         self._queue: ReplayQueue | None = None
         self._refuse = refuse
@@ -106,7 +107,8 @@ class Scope:
                 if not self._loaded:
                     if self.golden_path is not None and self.golden_path.exists():
                         self.check_place()
-                    self._queue, self._loaded = self._load_queue(), True
+                        self._queue = self._load_queue()
+                    self._loaded = True
         return self._queue
 
     def check_place(self) -> None:
@@ -160,8 +162,17 @@ class Scope:
         """Hold a live interaction with its wire for a new golden."""
         if self.golden_path is not None and self.mode in ("auto", "record") and not self.in_child:
             self.recorded.append(interaction)
-            if self.journal is not None:
-                self.recorder.journal(self.journal, Entry(in_teardown=self._before_teardown is not None, interaction=interaction))
+            if self._journal is not None:
+                self.recorder.journal(self._journal, Entry(in_teardown=self._before_teardown is not None, interaction=interaction))
+
+    @cached_property
+    def _journal(self) -> Journal | None:
+        return self._make_journal()
+
+    def close_journal(self, *, keep: bool) -> None:
+        """End the journal of what was recorded; it is kept where that could not be saved."""
+        if self.recorded and self._journal is not None:
+            self._journal.close(keep=keep)
 
     @property
     def lines(self) -> Sequence[bytes]:
