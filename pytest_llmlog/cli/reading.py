@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime, timezone
+from glob import has_magic
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal, TypeVar
 
 import click
 from msgspec import Struct
 
-from pytest_llmlog import clock
-from pytest_llmlog.errors import ConfigError
+from pytest_llmlog import clock, stored
+from pytest_llmlog.errors import ConfigError, LlmlogError
 from pytest_llmlog.metrics import SUFFIXES
 from pytest_llmlog.printing import json_line, printable
 from pytest_llmlog.query import engines, sources
 from pytest_llmlog.query.columns import COLUMNS
 from pytest_llmlog.query.engines import Engine
-from pytest_llmlog.query.sources import Advance, Damage, Source
+from pytest_llmlog.query.sources import STDIN, Advance, Damage, Source
 from pytest_llmlog.query.where import Compare, Condition, both, parse
 from pytest_llmlog.shipping.formats import FORMULA
 
@@ -108,6 +112,66 @@ def _moment(text: str) -> str:
 def expanded(names: Sequence[str]) -> list[Source]:
     """The logs that are named, the log of the working directory by default."""
     return sources.expand(names or sources.default())
+
+
+def oldest_first(found: Sequence[Source]) -> list[Source]:
+    """Logs in the order in which they were begun, by their first records: names of rotated ones tell it in many ways."""
+    if len(found) < 2 or any(source.is_pipe for source in found):
+        return list(found)
+    return sorted(found, key=lambda source: next(engines.records([source], None, Damage()), b"")[:40])
+
+
+def _to_gather(text: str) -> list[Source]:
+    """The logs that a name means, unless it means one plain file, or no file at all."""
+    is_pattern = has_magic(text) and not os.path.lexists(text)
+    if text != STDIN and not is_pattern and (os.path.isdir(text) or not os.path.exists(text)):
+        return []
+    found = oldest_first(sources.expand([text]))
+    if is_pattern and any(not source.is_pipe and stored.is_golden(Path(source.name)) for source in found):
+        raise ConfigError(f"{text}: matches goldens\n  fix: name the folder that holds them")
+    return [] if len(found) == 1 and not is_pattern and sources.is_plain(found[0]) else found
+
+
+@contextmanager
+def at_hand(text: str) -> Iterator[str]:
+    """One plain file that holds what a name means and can be read twice: of patterns, pipes, compressed files and Parquet a copy.
+
+    What was kept of runs beside the log is beside the copy as well. A name that means something else stays as it is.
+    """
+    found, damage = _to_gather(text), Damage()
+    if not found:
+        yield text
+        return
+    with TemporaryDirectory(prefix="llmlog-") as folder, progress(found) as advance:
+        path, runs = Path(folder) / "gathered.log", Path(found[0].name).absolute().parent / "runs"
+        if runs.is_dir() and not found[0].is_pipe:
+            (path.parent / "runs").symlink_to(runs)
+        with path.open("wb") as file:
+            file.writelines(line + b"\n" for line in engines.records(found, None, damage, advance))
+        if damage.cut is not None:
+            raise ConfigError(f"{damage.cut}\n  fix: verdicts need the whole log")
+        tell(damage)
+        yield str(path)
+
+
+@contextmanager
+def runs_at_hand(*texts: str) -> Iterator[list[str]]:
+    """``at_hand`` of several names at once, of which one may be standard input; errors name them as they were given.
+
+    Raises:
+        ConfigError: standard input is named twice.
+    """
+    if texts.count(STDIN) > 1:
+        raise ConfigError("-: standard input can be read once\n  fix: give one of them as a file")
+    with ExitStack() as stack:
+        paths = [stack.enter_context(at_hand(text)) for text in texts]
+        try:
+            yield paths
+        except LlmlogError as exc:
+            told = str(exc)
+            for path, text in zip(paths, texts, strict=True):
+                told = told.replace(path, text) if path != text else told
+            raise ConfigError(told) from exc
 
 
 class Reading(Struct, frozen=True):

@@ -65,7 +65,11 @@ def _values(line: bytes, place: Place, damage: Damage) -> Iterator[Any]:
         try:  # NaN and Infinity are no JSON, and a record that holds one is still readable
             yield json.loads(line[part.offset :], parse_constant=_no_constant)
         except (ValueError, RecursionError):
-            damage.add(place.fault(part.fault, part.offset))
+            fault = place.fault(part.fault, part.offset)
+            if part.unfinished:
+                damage.unfinished = fault
+            else:
+                damage.add(fault)
 
 
 def _check_text(line: bytes) -> None:
@@ -124,7 +128,8 @@ def read(
                 except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                     yield from judged(line, Place(source.name, number, offset), decode, convert, damage)
     except ENDS_EARLY as exc:
-        damage.add(Fault(source.name, number + 1, offset, f"the compressed file ends early or is damaged: {exc}"))
+        damage.cut = Fault(source.name, number + 1, offset, f"the compressed file ends early or is damaged: {exc}")
+        damage.add(damage.cut)
 
 
 def _whole(value: Any) -> int | None:

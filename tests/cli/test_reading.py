@@ -209,6 +209,22 @@ def test_a_log_is_read_while_it_is_written(tmp_path: Path) -> None:
             assert calls_of(path) == 4 + number
 
 
+@pytest.mark.parametrize(
+    "command",
+    [["stats"], ["find", "question"], ["tail"], ["show", "last"], ["weird"], ["export", "--to", "csv"]],
+    ids=lambda command: command[0],
+)
+def test_a_line_that_is_still_being_written_is_no_fault(tmp_path: Path, command: list[str]) -> None:
+    path = tmp_path / "calls.log"
+    path.write_bytes(lines(CALLS) + lines(CALLS[:1])[:90])
+
+    result = llmlog(command[0], *command[1:2], path, *command[2:]) if command[0] in ("find", "show") else llmlog(*command, path)
+
+    assert result.exit_code == 0
+    assert "passed over" not in result.stderr
+    assert llmlog("validate", path).exit_code == 1  # which checks that a log is whole
+
+
 def test_shells_complete_commands_and_options() -> None:
     variables = {**os.environ, "_LLMLOG_COMPLETE": "bash_complete", "COMP_WORDS": "llmlog sta", "COMP_CWORD": "1"}
     script = shutil.which("llmlog", path=str(Path(sys.executable).parent))
@@ -243,3 +259,81 @@ def test_compressed_runs_are_compared(tmp_path: Path, monkeypatch: pytest.Monkey
     assert llmlog("diff", "before.log.gz", "before.log.gz").exit_code == 0
     assert "-old" in llmlog("diff", "before.log.gz", "now.log.zst").stdout.replace("- ", "-").replace("'", "")
     assert llmlog("diff", "before.log.gz", "cut.log.gz").exit_code == 2
+    assert "cut.log.gz:1: the compressed file ends early" in llmlog("gate", "cut.log.gz", "--baseline", "before.log.gz").stderr
+
+
+PACKS = {
+    "plain": bytes,
+    "gz": gzip.compress,
+    "zst": lambda data: bytes(cramjam.zstd.compress(data)),
+}
+
+
+@pytest.fixture
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The log of two runs of a test, the second of which asks for more and is still being written; the halves of a third."""
+    monkeypatch.chdir(tmp_path)
+    test = {"test_id": "test_a.py::test_a", "usage": {"input": 8, "output": 2}}
+    one, two = record(0, run_id="aaaa1", **test), record(10, run_id="bbbb2", **{**test, "usage": {"input": 9, "output": 2}})
+    late = record(5, run_id="aaaa1", **test)  # of the first run, which goes on while the second one does
+    (tmp_path / "base.log").write_bytes(lines([one]))
+    for name, pack in PACKS.items():
+        (tmp_path / f"head.log.{name}").write_bytes(pack(lines([one, two, {**late, "timestamp": two["timestamp"]}]) + lines([two])[:60]))
+    write(tmp_path / "part.log.1", two)  # the newer one, as logrotate names them
+    write(tmp_path / "part.log.2", one, late)
+    assert llmlog("compact", tmp_path / "part.log.2", "--keep").exit_code == 0
+    return tmp_path
+
+
+JUDGED = "test_a.py::test_a: regressed: input_tokens 8 → 9 (+12 %), allowed 0 (baseline base.log, measured now)"
+
+
+@pytest.mark.parametrize("name", [*(f"head.log.{name}" for name in PACKS), "head.log.p*", "part.log.[12]", "part.log.*[1t]"])
+def test_the_last_run_of_any_log_is_judged(runs: Path, name: str) -> None:
+    result = llmlog("gate", "last", "--log", name, "--baseline", "base.log", "--fail", "input_tokens:0")
+
+    assert (result.exit_code, result.stdout.splitlines()[0], result.stderr) == (1, JUDGED, "")
+
+
+@pytest.mark.parametrize("pack", PACKS.values(), ids=PACKS)
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["gate", "-", "--baseline", "base.log", "--fail", "input_tokens:0"], JUDGED),
+        (["gate", "last", "--log", "-", "--baseline", "base.log", "--fail", "input_tokens:0"], JUDGED),
+        (["gate", "base.log", "--baseline", "-", "--budget", "test.calls:1", "--fail", "calls:0"], "1 tests: all hold"),
+        (["diff", "base.log", "-"], "  input_tokens 8 → 9"),
+        (["diff", "-", "base.log"], "  input_tokens 9 → 8"),
+    ],
+)
+def test_one_side_may_come_by_standard_input(runs: Path, arguments: list[str], text: str, pack) -> None:
+    result = llmlog(*arguments, stdin=pack((runs / "part.log.1").read_bytes()))
+
+    assert text in result.stdout.splitlines()
+    assert result.stderr == ""
+
+
+@pytest.mark.parametrize("name", [*(f"head.log.{name}" for name in PACKS), "part.log.[12]", "part.log.2.parquet", "-"])
+def test_a_report_is_made_of_any_log(runs: Path, name: str) -> None:
+    result = llmlog("report", name, "--baseline", "base.log", "-o", "out.json", stdin=(runs / "part.log.1").read_bytes())
+
+    assert (result.exit_code, result.output) == (0, "report: out.json\n")
+    first = "parquet" in name
+    assert json.loads((runs / "out.json").read_bytes())["run_id"] == ("aaaa1" if first else "bbbb2")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["gate", "-", "--baseline", "-"], "-: standard input can be read once"),
+        (["diff", "-", "last", "--log", "-"], "-: standard input can be read once"),
+        (["diff", "none*.log", "base.log"], "none*.log: nothing matches"),
+        (["gate", "cccc", "--log", "part.log.[12]", "--baseline", "base.log"], "there is no such run in part.log.[12]"),
+        (["report", "-", "--baseline", "-", "-o", "a.json"], "-: standard input can be read once"),
+    ],
+)
+def test_what_cannot_be_compared_is_named(runs: Path, arguments: list[str], text: str) -> None:
+    result = llmlog(*arguments, stdin=b"")
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert text in result.stderr

@@ -101,7 +101,7 @@ def test_both_engines_agree_on_conditions(tmp_path: Path, where: str) -> None:
     path = tmp_path / "calls.log"
     path.write_bytes(GOOD + TORN)
 
-    assert assert_same(path, where=where).count == 1
+    assert assert_same(path, where=where).unfinished is not None
 
 
 PACKED: dict[str, Callable[[bytes], bytes]] = {
