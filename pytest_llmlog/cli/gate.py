@@ -49,7 +49,9 @@ def _stored(*texts: str, log: str) -> Iterator[list[Stored]]:
         for each in found:
             for fault in each.faults:
                 click.echo(printable(f"passed over: {fault}"), err=True)
-        yield [replace(each, name=text) if each.name == path else each for each, path, text in zip(found, paths, texts, strict=True)]
+        yield [
+            replace(each, name=text) if each.name == path else each for each, path, text in zip(found, paths, texts, strict=True)
+        ]
 
 
 def _tell(lines: Iterable[str], indent: str = "") -> None:

@@ -278,7 +278,9 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     late = record(5, run_id="aaaa1", **test)  # of the first run, which goes on while the second one does
     (tmp_path / "base.log").write_bytes(lines([one]))
     for name, pack in PACKS.items():
-        (tmp_path / f"head.log.{name}").write_bytes(pack(lines([one, two, {**late, "timestamp": two["timestamp"]}]) + lines([two])[:60]))
+        (tmp_path / f"head.log.{name}").write_bytes(
+            pack(lines([one, two, {**late, "timestamp": two["timestamp"]}]) + lines([two])[:60])
+        )
     write(tmp_path / "part.log.1", two)  # the newer one, as logrotate names them
     write(tmp_path / "part.log.2", one, late)
     assert llmlog("compact", tmp_path / "part.log.2", "--keep").exit_code == 0
