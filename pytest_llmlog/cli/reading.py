@@ -154,6 +154,29 @@ def at_hand(text: str) -> Iterator[str]:
         yield str(path)
 
 
+def one_log(what: str, names: Sequence[str]) -> str:
+    """The log that is followed as it is written; it need not be there yet.
+
+    Raises:
+        ConfigError: it is none, or several: ``what`` says who wants one.
+    """
+    (name, *more) = names or [str(sources.LIVE)]
+    is_one = not more and name != STDIN and not (has_magic(name) and not os.path.lexists(name))
+    if not is_one or (os.path.isfile(name) and not sources.is_plain(sources.expand([name])[0])):
+        raise ConfigError(f"{what}: name one log that is written as it is: no pattern, standard input, compressed file or Parquet")
+    return name
+
+
+def in_place(what: str, names: Sequence[str]) -> None:
+    """See that no name is standard input, where files themselves are looked up or changed.
+
+    Raises:
+        ConfigError: one is.
+    """
+    if STDIN in names:
+        raise ConfigError(f"{what}: standard input has no place of its own\n  fix: name the file")
+
+
 @contextmanager
 def runs_at_hand(*texts: str) -> Iterator[list[str]]:
     """``at_hand`` of several names at once, of which one may be standard input; errors name them as they were given.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from io import BufferedReader
 from typing import Any, BinaryIO, cast
 
@@ -13,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from pytest_llmlog import files, log, validation
+from pytest_llmlog.cli.reading import at_hand
 from pytest_llmlog.query import sources
 
 
@@ -79,7 +81,11 @@ def _check(name: str) -> Iterator[Finding | None]:
         with sources.unpacked(cast("Any", sys.stdin.buffer)) as file:
             yield from _check_file("<stdin>", file)
         return
-    with open(name, "rb", buffering=0) as raw, sources.unpacked(cast("Any", raw)) as file:
+    with (
+        at_hand(name) if name.endswith(sources.PACKED) else nullcontext(name) as path,
+        open(path, "rb", buffering=0) as raw,
+        sources.unpacked(cast("Any", raw)) as file,
+    ):
         yield from _check_file(name, file)
 
 

@@ -109,7 +109,7 @@ def _live(path: Path, watches: Sequence[Watch], damage: Damage, *, stopped: Call
 
 
 @click.command()
-@click.argument("file", required=False, type=click.Path())
+@click.argument("file", required=False, type=click.Path(allow_dash=True))
 @click.option(
     "--alert",
     "alerts",
@@ -140,13 +140,15 @@ def watch(file: str | None, alerts: list[Alert], command: str | None, webhook: s
     Example: llmlog watch --alert 'rate(status=failure) > 0.05 over 5m' --webhook http://127.0.0.1:9000/alerts
     """
     path, damage, fired = file or str(LIVE), Damage(), 0
+    path = path if replay else reading.one_log("watch", [path])
     tells: list[Tell] = [(lambda event: click.echo(json_line(_json(event)))) if as_json else _print]
     tells += [_run(shlex.split(command))] if command else []
     tells += [_post(webhook)] if webhook else []
     watches = list(map(Watch, alerts))
     with stopping() as stopped:
         if replay:
-            events = alerting.replay(alerts, rows.Plan(alerting.columns(alerts)).rows(reading.expanded([path]), damage))
+            read = reading.oldest_first(reading.expanded([path]))
+            events = alerting.replay(alerts, rows.Plan(alerting.columns(alerts)).rows(read, damage))
         else:
             events = _live(Path(path), watches, damage, stopped=stopped.is_set)
         for event in events:

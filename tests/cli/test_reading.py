@@ -339,3 +339,76 @@ def test_what_cannot_be_compared_is_named(runs: Path, arguments: list[str], text
 
     assert (result.exit_code, result.stdout) == (2, "")
     assert text in result.stderr
+
+
+KEY = "sk-proj-" + "Ab3" * 14
+
+
+@pytest.mark.parametrize("pack", PACKS.values(), ids=PACKS)
+@pytest.mark.parametrize(
+    ("command", "code", "told"),
+    [
+        (["validate", "-"], 0, "3 valid, 0 faults"),
+        (["validate", "{}.log"], 0, "3 valid, 0 faults"),
+        (["validate", "*.parquet"], 0, "3 valid, 0 faults"),
+        (["weird", "-"], 0, "0 stand out"),
+        (["find", "question", "-"], 0, "3 found"),
+        (["show", "last", "-"], 0, "question 2"),
+        (["tail", "-"], 0, "question 2"),
+        (["tail", "-n", "1", "{}.*"], 0, "question 2"),
+        (["export", "--to", "csv", "-"], 0, "question 2"),
+        (["scan", "-"], 1, "-:2:"),
+        (["scan", "*.log"], 1, "{}.log:2:"),
+        (["scan", "*.parquet"], 1, "{}.log.parquet:2:"),
+        (["scan", "-", "--json"], 1, '{{"file": "-", "line": 2, '),
+        (["scan", "{}.log", "--csv"], 1, "file,line,column,shape\n{}.log,2,"),
+        (["watch", "-", "--replay", "--alert", "count() > 2 over 1h"], 1, "FIRING count() > 2 over 1h: 3 (3 calls)"),
+        (["watch", "*.log", "--replay", "--alert", "count() > 2 over 1h"], 1, "FIRING"),
+        (["find", "--like", "{}.log:1", "{}.log"], 0, "2 found"),
+        (["find", "--like", "{}.log.parquet:1", "{}.log", "--json"], 0, "question 1"),
+    ],
+    ids=lambda each: " ".join(each[:2]) if isinstance(each, list) else "",
+)
+def test_every_reading_command_takes_any_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str], code: int, told: str, pack
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    keyed = [CALLS[0], {**CALLS[1], "response": KEY}, CALLS[2]]
+    (tmp_path / "calls.log").write_bytes(pack(lines(keyed)))
+    assert llmlog("compact", "calls.log", "--keep").exit_code == 0
+
+    result = llmlog(*(each.format("calls") for each in command), stdin=pack(lines(keyed)))
+
+    assert (result.exit_code, told.format("calls") in result.stdout) == (code, True), result.output
+    assert result.stderr.replace("3 exported\n", "") == ""
+
+
+@pytest.mark.parametrize(
+    ("command", "text"),
+    [
+        (["redact", "-"], "redact: standard input has no place of its own\n  fix: name the file"),
+        (["recover", "--log", "-"], "recover: standard input has no place of its own"),
+        (["prune", "--log", "-"], "prune: standard input has no place of its own"),
+        (["import", "-"], "import: standard input has no place of its own"),
+        (["tail", "-f", "-"], "tail -f: name one log that is written as it is"),
+        (["tail", "-f", "*.log"], "tail -f: name one log that is written as it is"),
+        (["watch", "-", "--alert", "count() > 1 over 1m"], "watch: name one log that is written as it is"),
+        (["watch", "packed.log.gz", "--alert", "count() > 1 over 1m"], "watch: name one log that is written as it is"),
+        (["export", "--to", "csv", "-", "--follow"], "--follow and --state: name one log that is written as it is"),
+        (["export", "--to", "csv", "--state", "state", "a.log", "b.log"], "--follow and --state: name one log"),
+        (["redact", "packed.log.gz"], "packed.log.gz: cannot be read or written: is compressed or Parquet"),
+        (["find", "--like", "*.l*:1"], "--like *.l*:1: names 2 files; give one"),
+    ],
+    ids=lambda each: " ".join(each[:2]) if isinstance(each, list) else "",
+)
+def test_what_is_changed_or_followed_is_one_file_with_a_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str], text: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "calls.log", *CALLS)
+    (tmp_path / "packed.log.gz").write_bytes(gzip.compress(lines(CALLS)))
+
+    result = llmlog(*command, stdin=b"")
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert text in result.stderr
