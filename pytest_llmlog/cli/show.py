@@ -17,7 +17,7 @@ from pytest_llmlog.cli.stopping import INTERRUPTED
 from pytest_llmlog.printing import json_line, printable
 from pytest_llmlog.query import engines, rows
 from pytest_llmlog.query.columns import COLUMNS
-from pytest_llmlog.query.follow import Follower
+from pytest_llmlog.query.follow import Follower, beginning
 from pytest_llmlog.query.sources import LIVE, Damage
 from pytest_llmlog.query.where import Compare, Condition, Match, Or, both, columns_of, predicate
 
@@ -101,16 +101,21 @@ def _print(line: bytes, as_json: bool) -> None:
         click.secho(record.row(value), fg="red" if value.get("status") == "failure" else None)
 
 
-def _written(path: str, held: Condition | None, damage: Damage) -> Iterator[bytes]:
-    """The records that are appended to a log from now on."""
+def _followed(path: Path, count: int, held: Condition | None, damage: Damage) -> Iterator[bytes]:
+    """The last records of a log and those that are appended from then on: one reading, so that none slips through in between."""
     plan, holds = rows.Plan(columns_of(held)), predicate(held, rows.getter) if held else None
-    for written in Follower(Path(path), start=None).lines(follow=True):
+    last: deque[bytes] | None = deque(maxlen=count)
+    for written in Follower(path, beginning(path)).lines(follow=True):
+        found = [line for row, line in plan.of_line(written.line, str(path), damage) if not holds or holds(row)] if written else []
+        if last is None:
+            yield from found
+        elif written is not None:
+            last.extend(found)
+        else:  # the end of what is there
+            yield from last
+            last = None
         if written is None:
             sys.stdout.flush()
-            continue
-        for row, line in plan.of_line(written.line, path, damage):
-            if holds is None or holds(row):
-                yield line
 
 
 @click.command()
@@ -127,16 +132,14 @@ def tail(files: tuple[str, ...], count: int, follow: bool, where: str | None, si
     Example: llmlog tail -f --where 'status = failure'
     """
     held, damage = reading.condition(where, since), Damage()
-    names = [reading.one_log("tail -f", files)] if follow else list(files) or [str(LIVE)]
-    last: deque[bytes] = deque(maxlen=count)
-    if not follow or Path(names[0]).exists():
-        read = reading.oldest_first(reading.expanded(names))
+    if follow:
+        lines = _followed(Path(reading.one_log("tail -f", files)), count, held, damage)
+    else:
+        read = reading.oldest_first(reading.expanded(files or [str(LIVE)]))
         with reading.progress(read) as advance:
-            last.extend(engines.records(read, held, damage, advance))
-    for line in last:
-        _print(line, as_json)
+            lines = iter(deque(engines.records(read, held, damage, advance), maxlen=count))
     try:
-        for line in _written(names[0], held, damage) if follow else ():
+        for line in lines:
             _print(line, as_json)
     except KeyboardInterrupt:
         reading.tell(damage)
