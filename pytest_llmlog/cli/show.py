@@ -7,13 +7,14 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from operator import itemgetter
 from pathlib import Path
+from typing import NoReturn
 
 import click
 import msgspec
 from msgspec import Struct
 
 from pytest_llmlog.cli import reading, record
-from pytest_llmlog.cli.stopping import INTERRUPTED
+from pytest_llmlog.cli.stopping import INTERRUPTED, stopping
 from pytest_llmlog.printing import json_line, printable
 from pytest_llmlog.query import engines, rows
 from pytest_llmlog.query.columns import COLUMNS
@@ -101,8 +102,11 @@ def _print(line: bytes, as_json: bool) -> None:
         click.secho(record.row(value), fg="red" if value.get("status") == "failure" else None)
 
 
-def _followed(path: Path, count: int, held: Condition | None, damage: Damage) -> Iterator[bytes]:
-    """The last records of a log and those that are appended from then on: one reading, so that none slips through in between."""
+def _followed(path: Path, count: int, held: Condition | None, damage: Damage) -> Iterator[bytes | None]:
+    """The last records of a log and those that are appended from then on, None when there is none for now.
+
+    It is one reading, so that none slips through in between.
+    """
     plan, holds = rows.Plan(columns_of(held)), predicate(held, rows.getter) if held else None
     last: deque[bytes] | None = deque(maxlen=count)
     for written in Follower(path, beginning(path)).lines(follow=True):
@@ -116,6 +120,7 @@ def _followed(path: Path, count: int, held: Condition | None, damage: Damage) ->
             last = None
         if written is None:
             sys.stdout.flush()
+            yield None
 
 
 @click.command()
@@ -131,17 +136,24 @@ def tail(files: tuple[str, ...], count: int, follow: bool, where: str | None, si
 
     Example: llmlog tail -f --where 'status = failure'
     """
-    held, damage = reading.condition(where, since), Damage()
+    held = reading.condition(where, since)
     if follow:
-        lines = _followed(Path(reading.one_log("tail -f", files)), count, held, damage)
-    else:
-        read = reading.oldest_first(reading.expanded(files or [str(LIVE)]))
-        with reading.progress(read) as advance:
-            lines = iter(deque(engines.records(read, held, damage, advance), maxlen=count))
-    try:
-        for line in lines:
-            _print(line, as_json)
-    except KeyboardInterrupt:
-        reading.tell(damage)
-        sys.exit(INTERRUPTED)
+        _follow(Path(reading.one_log("tail -f", files)), count, held, as_json=as_json)
+    damage, read = Damage(), reading.oldest_first(reading.expanded(files or [str(LIVE)]))
+    with reading.progress(read) as advance:
+        last = deque(engines.records(read, held, damage, advance), maxlen=count)
+    for line in last:
+        _print(line, as_json)
     reading.tell(damage)
+
+
+def _follow(path: Path, count: int, held: Condition | None, *, as_json: bool) -> NoReturn:
+    damage = Damage()
+    with stopping() as stopped:
+        for line in _followed(path, count, held, damage):
+            if stopped.is_set():
+                break
+            if line is not None:
+                _print(line, as_json)
+    reading.tell(damage)
+    sys.exit(INTERRUPTED)

@@ -12,7 +12,7 @@ from typing import Annotated, Any, BinaryIO, NamedTuple, TypeVar
 import msgspec
 
 from pytest_llmlog import log
-from pytest_llmlog.query.columns import COLUMNS, Column, base
+from pytest_llmlog.query.columns import COLUMNS, Column, base, is_label
 from pytest_llmlog.query.sources import ENDS_EARLY, Advance, Damage, Fault, Source, opened
 
 T = TypeVar("T")
@@ -26,6 +26,7 @@ TYPES: dict[str, Any] = {
     "whole": Annotated[int, msgspec.Meta(ge=-WIDEST, le=WIDEST)] | None,
     "number": float | None,
     "truth": bool | None,
+    "labels": dict[str, Any] | None,
 }
 
 
@@ -174,6 +175,7 @@ CASTS: dict[str, Callable[[Any], Any]] = {
     "whole": _whole,
     "number": _number,
     "truth": _truth,
+    "labels": lambda value: value if isinstance(value, dict) else None,
 }
 """Values of another type than their column's, as DuckDB reads them: what has no meaning there is unknown."""
 
@@ -236,6 +238,11 @@ def getter(column: Column) -> Callable[[Any], Any]:
     if column.kind == "texts":
         get = attrgetter(column.name)
         return lambda row: ",".join(each for each in get(row) or () if each is not None) or None
+    if column.kind == "labels":
+        return lambda row: None if row.labels is None else msgspec.json.encode(row.labels).decode()
+    if is_label(column):
+        name = column.path[1]
+        return lambda row: _text(row.labels.get(name)) if row.labels else None
     if len(column.path) == 2:
         inner = attrgetter(column.path[1])
         return lambda row: None if row.usage is None else inner(row.usage)
