@@ -9,7 +9,7 @@ from typing import Any
 from pytest_llmlog.errors import ConfigError
 from pytest_llmlog.query.columns import COLUMNS, Column, is_label
 from pytest_llmlog.query.stats import MEASURES, UNKNOWN, Group, Measure, ordered, rounded
-from pytest_llmlog.query.where import ORDER, And, Compare, Condition, In, Match, Not, Or
+from pytest_llmlog.query.where import ORDER, And, Compare, Condition, In, Length, Match, Not, Or
 
 Expression = Any
 """An ibis value or table; ibis has no types of its own."""
@@ -95,13 +95,15 @@ def condition(records: Any, where: Condition, dialect: str) -> Expression:
     return _leaf(value(records, where.column, dialect), where)
 
 
-def _leaf(found: Expression, where: Compare | In | Match) -> Expression:
+def _leaf(found: Expression, where: Compare | In | Match | Length) -> Expression:
     if isinstance(where, In):
         known = [each for each in where.values if each is not None]
         inside = found.isin(known).fill_null(False)
         return inside | found.isnull() if None in where.values else inside
     if isinstance(where, Match):
         return (found.contains(where.pattern) if where.how == "contains" else found.like(where.pattern)).fill_null(False)
+    if isinstance(where, Length):
+        return found.length().between(where.least, where.most).fill_null(False)
     if where.value is None:
         return found.isnull()
     held: Expression = found == where.value if where.op == "=" else ORDER[where.op](found, where.value)

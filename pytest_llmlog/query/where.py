@@ -59,6 +59,14 @@ class Match(Struct, frozen=True):
     pattern: str
 
 
+class Length(Struct, frozen=True):
+    """Whether a text has so many characters, both bounds included; not a part of the written language."""
+
+    column: Column
+    least: int
+    most: int
+
+
 class Not(Struct, frozen=True):
     of: Condition
 
@@ -71,7 +79,7 @@ class Or(Struct, frozen=True):
     of: tuple[Condition, ...]
 
 
-Condition = Compare | In | Match | Not | And | Or
+Condition = Compare | In | Match | Length | Not | And | Or
 
 _TOKEN = re.compile(
     r"""\s*(?:(?P<quoted>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|(?P<op><=|>=|!=|<>|==|[=<>(),])|(?P<word>[^\s()=<>!,"']+)|(?P<bad>\S))""",
@@ -298,12 +306,15 @@ def predicate(condition: Condition, getter: Callable[[Column], Getter]) -> Calla
     return _leaf(condition, getter(condition.column))
 
 
-def _leaf(condition: Compare | In | Match, get: Getter) -> Callable[[Row], bool]:
+def _leaf(condition: Compare | In | Match | Length, get: Getter) -> Callable[[Row], bool]:
     if isinstance(condition, In):
         values = frozenset(condition.values)
         return lambda row: get(row) in values
     if isinstance(condition, Match):
         return _matches(condition, get)
+    if isinstance(condition, Length):
+        least, most = condition.least, condition.most
+        return lambda row: (found := get(row)) is not None and least <= len(found) <= most
     value = condition.value
     if condition.op == "=":
         return lambda row: get(row) == value

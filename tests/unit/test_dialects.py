@@ -19,12 +19,12 @@ from pytest_llmlog.query.columns import COLUMNS, DERIVED, Column
 from pytest_llmlog.query.engines import Stream
 from pytest_llmlog.query.sources import Damage
 from pytest_llmlog.query.stats import BY
-from pytest_llmlog.query.where import parse
+from pytest_llmlog.query.where import Condition, Length, parse
 
 CONDITIONS = [
     None,
     "status = failure and (latency > 3s or error_type in (RateLimitError, null))",
-    "not model like 'gpt-4%' or prompt contains \"it's\"",
+    "not model like 'gpt-4%' or prompt contains \"ït's\"",
     "day >= 2026-02-25 and failures = 0 and calls = 1 and stream = false",
     "labels.team = it or labels.\"the team\" like 'a%' or labels.urgent = true",
     "labels.team is not null and not labels.count in (2, 3)",
@@ -66,7 +66,7 @@ CALLS = [
     *(record(number, latency_seconds=number / 3, usage={"input": number, "output": 2, "cached_input": number // 2}, cost_usd=0.1) for number in range(12)),
     record(3, labels={"team": "it", "urgent": True, "count": 2}), record(4, labels={"the team": "ab", "team": None, "count": 2.5}),
     record(5, labels={"team": {"name": "it"}}), record(6, labels={}),
-    record(1, model="o1", prompt="it's", stream=True, time_to_first_chunk_seconds=0.5, finish_reasons=["stop", "length"]),
+    record(1, model="o1", prompt="ït's", stream=True, time_to_first_chunk_seconds=0.5, finish_reasons=["stop", "length"]),
     failure(2), failure(90_000, error_type=None, model=None, latency_seconds=None), failure(90_001, error_type="Other", model="o1"),
 ]  # fmt: skip
 
@@ -106,7 +106,8 @@ def test_clickhouse_gives_the_answers_of_the_streaming_reader(tmp_path: Path) ->
     path = write(tmp_path / "calls.log", *CALLS)
     stream = Stream(sources.expand([str(path)]), Damage(), lambda _: None)
     wanted = [COLUMNS[name] for name in ("request_id", "model", "finish_reasons", "stream", "input_tokens", "cost_usd")]
-    asked = [
+    asked: list[tuple[list[Column], Condition | None]] = [([], Length(COLUMNS["prompt"], 4, 5))]
+    asked += [
         (by, parse(condition) if condition else None)
         for condition in CONDITIONS
         for by in ([], [COLUMNS["model"]], [DERIVED["day"]])

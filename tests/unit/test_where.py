@@ -49,7 +49,7 @@ def holds(condition: str, **cells: Any) -> bool:
         ("status = failure or status = success and tokens = 1", {"tokens": 2}, False),
         ("labels.team = it", {"labels": {"team": "it"}}, True),
         ("labels.a.b-c = 2", {"labels": {"a.b-c": 2}}, True),
-        ('labels."team name" like \'i%\'', {"labels": {"team name": "it"}}, True),
+        ("labels.\"team name\" like 'i%'", {"labels": {"team name": "it"}}, True),
         ("labels.urgent = true and labels.none = null", {"labels": {"urgent": True, "none": None}}, True),
         ("labels.team = it", {"labels": None}, False),
         # what a call does not tell
