@@ -187,8 +187,9 @@ def export(
 
 
 def _once(read: Sequence[Source], batch: Batch, held: Condition | None, damage: Damage, stopped: Event) -> None:
-    for line in engines.records(read, held, damage):
-        if stopped.is_set():
-            break
-        batch.add([msgspec.json.decode(line)], Position())
+    with reading.progress(read) as advance:
+        for line in engines.records(read, held, damage, advance):
+            if stopped.is_set():
+                break
+            batch.add([msgspec.json.decode(line)], Position())
     batch.send()

@@ -44,7 +44,7 @@ def _policy(text: str) -> Policy:
 @contextmanager
 def _stored(*texts: str, log: str) -> Iterator[list[Stored]]:
     """What texts mean, one of which may be standard input; what of it could not be read is told."""
-    with reading.runs_at_hand(*texts, log) as (*paths, log_path):
+    with reading.runs_at_hand(*texts, log) as (*paths, log_path), reading.progress([]):
         found = [stored.resolve(path, Path.cwd(), Path(log_path).absolute()) for path in paths]
         for each in found:
             for fault in each.faults:

@@ -232,14 +232,15 @@ PATIENCE = 1.0
 
 @contextmanager
 def progress(read: Sequence[Source]) -> Iterator[Advance]:
-    """A progress bar for what takes longer, on standard error where that is a terminal."""
+    """A progress bar for what takes longer, on standard error where that is a terminal; without sources one that only moves."""
     if not sys.stderr.isatty():
         yield lambda _: None
         return
     from rich.console import Console
     from rich.progress import Progress
 
-    with_bar = Progress(console=Console(stderr=True), transient=True)
+    shared = sys.stdout.isatty()  # what is printed meanwhile goes above the bar, and into a pipe as it is
+    with_bar = Progress(console=Console(stderr=True), transient=True, redirect_stdout=shared, redirect_stderr=shared)
     task = with_bar.add_task("reading", total=sum(source.size for source in read) or None)
     later = threading.Timer(PATIENCE, with_bar.start)
     later.daemon = True

@@ -54,7 +54,7 @@ def report(run: str, outputs: tuple[str, ...], baseline: str, log: str) -> None:
     try:
         for output in outputs:
             reports.check(Path(output), "--output")
-        with reading.runs_at_hand(run, baseline, log) as (named, against, kept):
+        with reading.runs_at_hand(run, baseline, log) as (named, against, kept), reading.progress([]):
             made = _recap(named, against, Path(kept).absolute())
         for output in outputs:
             reports.write(made, Path(output))

@@ -81,13 +81,18 @@ def scan(paths: tuple[str, ...], form: reading.Format | None) -> None:
     """
     roots = sources.matching(paths or (".",))
     found = Secrets([str(path) for root in roots for path in ([root] if root == sources.STDIN else _files(Path(root)))])
+    with reading.progress([]):
+        _print(found, form)
+    sys.exit(2 if found.unreadable else 1 if found.count else 0)
+
+
+def _print(found: Secrets, form: reading.Format | None) -> None:
     if form:
         reading.show(found, ("file", "line", "column", "shape"), form, lambda _, value: str(value))
     else:
         for each in found:
             click.echo(printable("{file}:{line}:{column}: {shape}".format(**each)))
         click.echo(f"{found.count} found")
-    sys.exit(2 if found.unreadable else 1 if found.count else 0)
 
 
 def _clean(name: str) -> int:

@@ -14,7 +14,8 @@ import msgspec
 from msgspec import Struct
 
 from pytest_llmlog import files, log, validation
-from pytest_llmlog.cli.reading import at_hand
+from pytest_llmlog.cli.reading import at_hand, progress
+from pytest_llmlog.printing import printable
 from pytest_llmlog.query import sources
 
 
@@ -122,17 +123,22 @@ def validate(names: tuple[str, ...], as_json: bool) -> None:
     Example: llmlog validate .llmlog/llm_interactions.log tests/goldens/**/*.json
     """
     valid = invalid = unreadable = 0
-    for name in sources.matching(names):
-        reading = Reading(name)
-        for finding in reading:
-            if finding is None:
-                valid += 1
-                continue
-            invalid += 1
-            click.echo(json.dumps({f: getattr(finding, f) for f in finding.__struct_fields__}) if as_json else finding.text())
-        if reading.error is not None:
-            unreadable += 1
-            click.echo(f"{name}: cannot be read: {reading.error.strerror}", err=True)
+    with progress([]):
+        for name in sources.matching(names):
+            reading = Reading(name)
+            for finding in reading:
+                if finding is None:
+                    valid += 1
+                    continue
+                invalid += 1
+                click.echo(
+                    json.dumps({f: getattr(finding, f) for f in finding.__struct_fields__})
+                    if as_json
+                    else printable(finding.text())
+                )
+            if reading.error is not None:
+                unreadable += 1
+                click.echo(printable(f"{name}: cannot be read: {reading.error.strerror}"), err=True)
     if as_json:
         click.echo(json.dumps({"valid": valid, "faults": invalid}))
     else:

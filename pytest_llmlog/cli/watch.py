@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import Request, urlopen
@@ -145,10 +146,10 @@ def watch(file: str | None, alerts: list[Alert], command: str | None, webhook: s
     tells += [_run(shlex.split(command))] if command else []
     tells += [_post(webhook)] if webhook else []
     watches = list(map(Watch, alerts))
-    with stopping() as stopped:
+    read = reading.oldest_first(reading.expanded([path])) if replay else []
+    with stopping() as stopped, reading.progress(read) if replay else nullcontext(lambda _: None) as advance:
         if replay:
-            read = reading.oldest_first(reading.expanded([path]))
-            events = alerting.replay(alerts, rows.Plan(alerting.columns(alerts)).rows(read, damage))
+            events = alerting.replay(alerts, rows.Plan(alerting.columns(alerts)).rows(read, damage, advance))
         else:
             events = _live(Path(path), watches, damage, stopped=stopped.is_set)
         for event in events:

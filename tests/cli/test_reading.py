@@ -183,7 +183,12 @@ def test_colours_only_on_a_terminal_and_not_where_nobody_wants_them(tmp_path: Pa
     assert "\x1b[" not in on_terminal("stats", str(path), NO_COLOR="1")
 
 
-def test_a_progress_bar_for_what_takes_over_a_second(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "command",
+    [["stats"], ["validate"], ["tail"], ["export", "--to", "csv"], ["gate", "--baseline", "{quick}"]],
+    ids=lambda each: each[0],
+)
+def test_a_progress_bar_for_what_takes_over_a_second(tmp_path: Path, command: list[str]) -> None:
     slow = tmp_path / "slow.log"
     os.mkfifo(slow)
     quick = write(tmp_path / "quick.log", *CALLS)
@@ -192,7 +197,7 @@ def test_a_progress_bar_for_what_takes_over_a_second(tmp_path: Path) -> None:
         [sys.executable, "-c", "import sys, time; f = open(sys.argv[1], 'wb'); time.sleep(2); f.close()", str(slow)]
     )
     try:
-        shown = on_terminal("stats", str(slow))
+        shown = on_terminal(*(each.format(quick=quick) for each in command), str(slow))
     finally:
         feeder.wait(30)
 
@@ -223,6 +228,29 @@ def test_a_line_that_is_still_being_written_is_no_fault(tmp_path: Path, command:
     assert result.exit_code == 0
     assert "passed over" not in result.stderr
     assert llmlog("validate", path).exit_code == 1  # which checks that a log is whole
+
+
+COMPLETE = """
+eval "$(_LLMLOG_COMPLETE=bash_source llmlog)"
+complete -p llmlog
+for words in 'llmlog sta' 'llmlog stats --eng' 'llmlog export --to open'; do
+    COMP_WORDS=($words) COMP_CWORD=$(( ${#COMP_WORDS[@]} - 1 )) COMPREPLY=()
+    _llmlog_completion llmlog "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD-1]}"
+    echo "${COMPREPLY[@]}"
+done
+"""
+
+
+def test_bash_itself_completes_commands_options_and_choices() -> None:
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+
+    done = subprocess.run(
+        ["bash", "-c", COMPLETE], env={**os.environ, "PATH": path}, capture_output=True, text=True, timeout=60, check=True
+    )
+
+    assert done.stdout.splitlines()[1:] == ["stats", "--engine", "openinference openai-jsonl openai-batch openai-stored"]
+    assert "_llmlog_completion" in done.stdout
+    assert done.stderr == ""
 
 
 def test_shells_complete_commands_and_options() -> None:
