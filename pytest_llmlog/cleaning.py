@@ -167,6 +167,19 @@ def scan(path: Path, redactor: Redactor) -> Iterator[Found]:
         yield from _of_golden(path, redactor)
 
 
+def scan_lines(raw: BinaryIO, redactor: Redactor) -> Iterator[Found]:
+    """The same of lines that come by a pipe.
+
+    Raises:
+        OSError: they end early or are damaged.
+    """
+    try:
+        with unpacking.unpacked(raw) as file:
+            yield from _scan_lines(file, redactor)
+    except unpacking.ENDS_EARLY as exc:
+        raise OSError(errno.EINVAL, f"damaged: {exc}") from exc
+
+
 WHOLE = (".yaml", ".yml", ".toml", ".har")
 """How the names of files end in which what belongs together stands on several lines."""
 

@@ -131,12 +131,14 @@ class Line(msgspec.Struct, frozen=True):
         offset: first byte, from 0.
         value: the parsed JSON, when ``fault`` is None.
         fault: why it could not be read.
+        unfinished: whether that may be because it is still being written: the last line, the beginning of a record without its end.
     """
 
     number: int
     offset: int
     value: object = None
     fault: str | None = None
+    unfinished: bool = False
 
     def told(self, path: object, fault: str | None = None) -> str:
         """A fault for a person: the file, the line, what is wrong, and the byte where the line begins."""
@@ -168,12 +170,13 @@ _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 
 
-def _parse(number: int, offset: int, text: bytes) -> Line:
+def _parse(number: int, offset: int, text: bytes, *, ended: bool = True) -> Line:
     try:
         value = _decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         nothing = not text.strip(b"\0")
-        return Line(number, offset, fault=f"{len(text)} NUL bytes" if nothing else f"not JSON: {exc}")
+        unfinished = not ended and (text.startswith(RECORD_START) or RECORD_START.startswith(text))
+        return Line(number, offset, fault=f"{len(text)} NUL bytes" if nothing else f"not JSON: {exc}", unfinished=unfinished)
     name = None if _is_written_so(value, text) else repeated_key(text)
     return Line(number, offset, value) if name is None else Line(number, offset, fault=f"key {name!r} is there twice")
 
@@ -204,13 +207,13 @@ def repeated_key(text: bytes) -> str | None:
     return found[0] if found else None
 
 
-def _salvage(number: int, offset: int, text: bytes) -> Iterator[Line]:
+def _salvage(number: int, offset: int, text: bytes, *, ended: bool) -> Iterator[Line]:
     """Read the records glued behind a torn one."""
     starts = [0]
     while (found := text.find(RECORD_START, starts[-1] + 1)) > 0:
         starts.append(found)
     for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
-        yield _parse(number, offset + start, text[start:end])
+        yield _parse(number, offset + start, text[start:end], ended=ended or end < len(text))
 
 
 def read(file: BinaryIO) -> Iterator[Line]:
@@ -220,9 +223,9 @@ def read(file: BinaryIO) -> Iterator[Line]:
         offset = start + raw.find(text)
         if not text:
             continue
-        glued = text.find(RECORD_START, 1) > 0
-        parsed = Line(number, offset, fault=f"longer than {READ_LIMIT} bytes") if cut else _parse(number, offset, text)
+        glued, ended = text.find(RECORD_START, 1) > 0, raw.endswith(b"\n")
+        parsed = Line(number, offset, fault=f"longer than {READ_LIMIT} bytes") if cut else _parse(number, offset, text, ended=ended)
         if parsed.fault and glued:
-            yield from _salvage(number, offset, text)
+            yield from _salvage(number, offset, text, ended=ended)
         else:
             yield parsed

@@ -59,13 +59,17 @@ def of_log(path: Path, *, run: str | None = None, before: str | None = None) -> 
         LogError: the log cannot be read.
     """
     runs: dict[str, dict[str, list[Interaction]]] = {}
+    begun: dict[str, str] = {}
     faults: list[str] = []
     for call in interactions(path, fault=faults.append):
         wanted = run in (None, "last") or call.run_id.startswith(run or "")
         if call.test_id is None or call.run_id == before or not wanted:
             continue
         if run == "last" and call.run_id not in runs:
+            if call.run_id in begun or call.timestamp < max(begun.values(), default=""):
+                continue  # of two runs that go on at once, the one that began last
             runs.clear()
+        begun.setdefault(call.run_id, call.timestamp)
         runs.setdefault(call.run_id, {}).setdefault(call.test_id, []).append(call)
     if run is not None and len(runs) != 1:
         raise ConfigError(f"baseline {run!r}: {'several runs begin so' if runs else 'there is no such run'} in {path}")
@@ -79,6 +83,8 @@ def of_log(path: Path, *, run: str | None = None, before: str | None = None) -> 
 def interactions(path: Path, offset: int = 0, fault: Callable[[str], object] = len) -> Iterator[Interaction]:
     """The valid records of a log, compressed or not, from a byte on; ``fault`` is told where something else is, and why.
 
+    A last line that is still being written is none.
+
     Raises:
         LogError: the log cannot be opened, or ends early.
     """
@@ -89,7 +95,7 @@ def interactions(path: Path, offset: int = 0, fault: Callable[[str], object] = l
                 try:
                     if line.fault is None:
                         yield msgspec.convert(line.value, Interaction)
-                    else:
+                    elif not line.unfinished:
                         fault(line.told(path))
                 except msgspec.ValidationError as exc:
                     fault(line.told(path, str(exc)))

@@ -20,6 +20,11 @@ Advance = Callable[[int], None]
 """Told of so many bytes more that were read."""
 
 
+def is_packed(head: bytes) -> bool:
+    """Whether a file that begins so is compressed."""
+    return head.startswith((GZIP, ZSTD))
+
+
 @contextmanager
 def unpacked(raw: BinaryIO, advance: Advance = lambda _: None) -> Iterator[io.BufferedReader]:
     """A file's bytes as they are, or uncompressed; how it begins decides, not its name."""

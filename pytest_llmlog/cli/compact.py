@@ -8,6 +8,7 @@ from glob import glob
 
 import click
 
+from pytest_llmlog.cli.reading import progress
 from pytest_llmlog.errors import ConfigError
 from pytest_llmlog.printing import printable
 from pytest_llmlog.query import compact as compacting
@@ -37,7 +38,8 @@ def compact(files: tuple[str, ...], keep: bool) -> None:
         path = compacting.target(source.name)
         before = source.size
         try:
-            count = compacting.compact(source, path)
+            with progress([]):
+                count = compacting.compact(source, path)
         except ConfigError as exc:
             left = True
             click.echo(printable(f"{source.name}: left: {exc}"), err=True)

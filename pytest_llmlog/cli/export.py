@@ -16,7 +16,7 @@ from pytest_llmlog.cli.stopping import INTERRUPTED, stopping
 from pytest_llmlog.errors import ConfigError
 from pytest_llmlog.query import engines, rows, sources
 from pytest_llmlog.query.follow import Follower, Position, beginning
-from pytest_llmlog.query.sources import LIVE, Damage, Source
+from pytest_llmlog.query.sources import Damage, Source
 from pytest_llmlog.query.where import Condition, columns_of, predicate
 from pytest_llmlog.shipping import cassette, clickhouse, formats, otel, progress
 from pytest_llmlog.shipping.progress import File, Remote, Sink, State
@@ -158,9 +158,9 @@ def export(
     """
     held, damage = reading.condition(where, since), Damage()
     tracked = follow or state_path is not None
-    names = list(files) or ([str(LIVE)] if tracked else sources.default())
-    if tracked and (len(names) != 1 or to in WHOLE):
-        raise ConfigError(f"--follow and --state: {f'--to {to} writes one whole file' if to in WHOLE else 'name one log'}")
+    if tracked and to in WHOLE:
+        raise ConfigError(f"--follow and --state: --to {to} writes one whole file")
+    names = [reading.one_log("--follow and --state", files)] if tracked else list(files) or sources.default()
     if to in WHOLE:
         _whole(
             to,
@@ -187,8 +187,9 @@ def export(
 
 
 def _once(read: Sequence[Source], batch: Batch, held: Condition | None, damage: Damage, stopped: Event) -> None:
-    for line in engines.records(read, held, damage):
-        if stopped.is_set():
-            break
-        batch.add([msgspec.json.decode(line)], Position())
+    with reading.progress(read) as advance:
+        for line in engines.records(read, held, damage, advance):
+            if stopped.is_set():
+                break
+            batch.add([msgspec.json.decode(line)], Position())
     batch.send()

@@ -5,17 +5,20 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 import click
+import msgspec
 
 from pytest_llmlog import log
 from pytest_llmlog.cli import reading, record
 from pytest_llmlog.errors import ConfigError
 from pytest_llmlog.printing import printable
-from pytest_llmlog.query import finding, sources
+from pytest_llmlog.query import engines, finding, sources
 from pytest_llmlog.query.engines import Engine
 from pytest_llmlog.query.finding import SHOWN, Found
+from pytest_llmlog.query.sources import Damage
 from pytest_llmlog.query.where import Condition
 
 
@@ -24,8 +27,15 @@ def _at(place: str) -> dict[str, Any]:
     name, _, number = place.rpartition(":")
     if not name or not number.isdigit():
         raise ConfigError(f"--like {place}: expected FILE:LINE")
-    (source,) = sources.expand([name])
-    with sources.opened(source) as file:
+    found = sources.expand([name])
+    if len(found) != 1:
+        raise ConfigError(f"--like {place}: names {len(found)} files; give one")
+    if found[0].is_parquet:
+        record = next(islice(engines.records(found, None, Damage()), int(number) - 1, None), None) if int(number) else None
+        if record is None:
+            raise ConfigError(f"--like {place}: no record there")
+        return msgspec.json.decode(record, type=dict[str, Any])
+    with sources.opened(found[0]) as file:
         line = next((line for line in log.read(file) if line.number == int(number)), None)
     if line is None or line.fault or not isinstance(line.value, dict):
         raise ConfigError(f"--like {place}: {'no record there' if line is None else line.fault or 'no record'}")

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 import msgspec
+from msgspec.structs import replace
 
 from pytest_llmlog import budgets, checks, stored
 from pytest_llmlog import gate as gates
+from pytest_llmlog.cli import reading
 from pytest_llmlog.compare import Policy, Terms, parse_policy
 from pytest_llmlog.errors import LlmlogError
 from pytest_llmlog.printing import printable
@@ -20,7 +23,7 @@ from pytest_llmlog.stored import Stored
 
 LOG = str(Path(".llmlog") / "llm_interactions.log")
 
-_log = click.option("--log", default=LOG, show_default=True, type=click.Path(), help="Where runs are looked for.")
+_log = click.option("--log", default=LOG, show_default=True, type=click.Path(), help="Where runs are looked for; also a pattern.")
 _compare = click.option("--compare", default="exact", show_default=True, help="exact, text, json, shape, similar:X or none.")
 _ignore = click.option("--ignore", multiple=True, metavar="PATH", help="JSON path of an answer that does not count.")
 _json = click.option("--json", "as_json", is_flag=True, help="One JSON object.")
@@ -38,11 +41,17 @@ def _policy(text: str) -> Policy:
         raise click.BadParameter(str(exc), param_hint="--compare") from None
 
 
-def _found(text: str, log: str, before: str | None = None) -> Stored:
-    found = stored.resolve(text, Path.cwd(), Path(log).absolute(), before)
-    for fault in found.faults:
-        click.echo(printable(f"passed over: {fault}"), err=True)
-    return found
+@contextmanager
+def _stored(*texts: str, log: str) -> Iterator[list[Stored]]:
+    """What texts mean, one of which may be standard input; what of it could not be read is told."""
+    with reading.runs_at_hand(*texts, log) as (*paths, log_path), reading.progress([]):
+        found = [stored.resolve(path, Path.cwd(), Path(log_path).absolute()) for path in paths]
+        for each in found:
+            for fault in each.faults:
+                click.echo(printable(f"passed over: {fault}"), err=True)
+        yield [
+            replace(each, name=text) if each.name == path else each for each, path, text in zip(found, paths, texts, strict=True)
+        ]
 
 
 def _tell(lines: Iterable[str], indent: str = "") -> None:
@@ -66,15 +75,17 @@ def gate(
 ) -> None:  # fmt: skip
     """Judge a stored run again, offline: against a baseline and with thresholds of your own.
 
-    RUN is last, the beginning of a run's id, the path of a log, a golden or a folder of goldens, or git:REF. Exit code 1 when
-    something does not hold.
+    RUN is last, the beginning of a run's id, a log (plain, .gz, .zst, Parquet, a pattern, - for standard input), a golden or a folder
+    of goldens, or git:REF. Exit code 1 when something does not hold, 2 when it cannot be judged.
 
     Example: llmlog gate last --baseline git:main --fail input_tokens:0 --fail response --budget test.cost_usd:0.05
     """
     try:
         found = {**checks.of_expressions(warn, "--warn", fails=False), **checks.of_expressions(fail, "--fail", fails=True)}
         settings = Settings(checks=found, compare=_policy(compare), ignore=ignore)
-        result = gates.judge_stored(_found(run, log), _found(baseline, log), settings, budgets.of_expressions(budget, "--budget"))
+        limits = budgets.of_expressions(budget, "--budget")
+        with _stored(run, baseline, log=log) as (now, before):
+            result = gates.judge_stored(now, before, settings, limits)
     except (LlmlogError, ValueError) as exc:
         _stop(exc)
         return
@@ -108,7 +119,9 @@ def diff(before: str, now: str, compare: str, ignore: tuple[str, ...], log: str,
     Example: llmlog diff git:main tests/goldens
     """
     try:
-        found = gates.differences(_found(before, log), _found(now, log), Terms(_policy(compare), ignore))
+        terms = Terms(_policy(compare), ignore)
+        with _stored(before, now, log=log) as (first, second):
+            found = gates.differences(first, second, terms)
     except (LlmlogError, ValueError) as exc:
         _stop(exc)
         return

@@ -12,8 +12,10 @@ from msgspec.structs import replace
 
 from pytest_llmlog import encode, golden
 from pytest_llmlog.cassettes import CassetteError
+from pytest_llmlog.cli import reading
 from pytest_llmlog.errors import GoldenError
 from pytest_llmlog.importing import Importer
+from pytest_llmlog.query import sources
 from pytest_llmlog.record import Interaction
 
 
@@ -99,11 +101,13 @@ def _write_goldens(files: tuple[str, ...], folder: Path, importer: Importer, fau
 def import_(files: tuple[str, ...], output: str, folder: Path | None, wire: bool) -> None:
     """Read recordings of other tools: cassettes of vcrpy, pytest-recording and cassetter (YAML, JSON, TOML, also gzipped), and HAR.
 
-    Credentials are taken out. An interaction that cannot be read is named and skipped; one that is no call of a language model
+    FILES may be patterns. Credentials are taken out. An interaction that cannot be read is named and skipped; one that is no call of a language model
     is left out. Exit code 1 when any was bad, 2 when a file cannot be opened.
 
-    Example: llmlog import tests/cassettes/**/*.yaml -o recorded.jsonl
+    Example: llmlog import 'tests/cassettes/**/*.yaml' -o recorded.jsonl
     """
+    reading.in_place("import", files)
+    files = tuple(sources.matching(files))
     importer, faults = Importer(), Faults()
     if folder is not None:
         written = _write_goldens(files, folder, importer, faults)

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime, timezone
+from glob import has_magic
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal, TypeVar
 
 import click
 from msgspec import Struct
 
-from pytest_llmlog import clock
-from pytest_llmlog.errors import ConfigError
+from pytest_llmlog import clock, stored
+from pytest_llmlog.errors import ConfigError, LlmlogError
 from pytest_llmlog.metrics import SUFFIXES
 from pytest_llmlog.printing import json_line, printable
 from pytest_llmlog.query import engines, sources
 from pytest_llmlog.query.columns import COLUMNS
 from pytest_llmlog.query.engines import Engine
-from pytest_llmlog.query.sources import Advance, Damage, Source
+from pytest_llmlog.query.sources import STDIN, Advance, Damage, Source
 from pytest_llmlog.query.where import Compare, Condition, both, parse
 from pytest_llmlog.shipping.formats import FORMULA
 
@@ -110,6 +114,89 @@ def expanded(names: Sequence[str]) -> list[Source]:
     return sources.expand(names or sources.default())
 
 
+def oldest_first(found: Sequence[Source]) -> list[Source]:
+    """Logs in the order in which they were begun, by their first records: names of rotated ones tell it in many ways."""
+    if len(found) < 2 or any(source.is_pipe for source in found):
+        return list(found)
+    return sorted(found, key=lambda source: next(engines.records([source], None, Damage()), b"")[:40])
+
+
+def _to_gather(text: str) -> list[Source]:
+    """The logs that a name means, unless it means one plain file, or no file at all."""
+    is_pattern = has_magic(text) and not os.path.lexists(text)
+    if text != STDIN and not is_pattern and (os.path.isdir(text) or not os.path.exists(text)):
+        return []
+    found = oldest_first(sources.expand([text]))
+    if is_pattern and any(not source.is_pipe and stored.is_golden(Path(source.name)) for source in found):
+        raise ConfigError(f"{text}: matches goldens\n  fix: name the folder that holds them")
+    return [] if len(found) == 1 and not is_pattern and sources.is_plain(found[0]) else found
+
+
+@contextmanager
+def at_hand(text: str) -> Iterator[str]:
+    """One plain file that holds what a name means and can be read twice: of patterns, pipes, compressed files and Parquet a copy.
+
+    What was kept of runs beside the log is beside the copy as well. A name that means something else stays as it is.
+    """
+    found, damage = _to_gather(text), Damage()
+    if not found:
+        yield text
+        return
+    with TemporaryDirectory(prefix="llmlog-") as folder, progress(found) as advance:
+        path, runs = Path(folder) / "gathered.log", Path(found[0].name).absolute().parent / "runs"
+        if runs.is_dir() and not found[0].is_pipe:
+            (path.parent / "runs").symlink_to(runs)
+        with path.open("wb") as file:
+            file.writelines(line + b"\n" for line in engines.records(found, None, damage, advance))
+        if damage.cut is not None:
+            raise ConfigError(f"{damage.cut}\n  fix: verdicts need the whole log")
+        tell(damage)
+        yield str(path)
+
+
+def one_log(what: str, names: Sequence[str]) -> str:
+    """The log that is followed as it is written; it need not be there yet.
+
+    Raises:
+        ConfigError: it is none, or several: ``what`` says who wants one.
+    """
+    (name, *more) = names or [str(sources.LIVE)]
+    is_one = not more and name != STDIN and not (has_magic(name) and not os.path.lexists(name))
+    if not is_one or (os.path.isfile(name) and not sources.is_plain(sources.expand([name])[0])):
+        raise ConfigError(f"{what}: name one log that is written as it is: no pattern, standard input, compressed file or Parquet")
+    return name
+
+
+def in_place(what: str, names: Sequence[str]) -> None:
+    """See that no name is standard input, where files themselves are looked up or changed.
+
+    Raises:
+        ConfigError: one is.
+    """
+    if STDIN in names:
+        raise ConfigError(f"{what}: standard input has no place of its own\n  fix: name the file")
+
+
+@contextmanager
+def runs_at_hand(*texts: str) -> Iterator[list[str]]:
+    """``at_hand`` of several names at once, of which one may be standard input; errors name them as they were given.
+
+    Raises:
+        ConfigError: standard input is named twice.
+    """
+    if texts.count(STDIN) > 1:
+        raise ConfigError("-: standard input can be read once\n  fix: give one of them as a file")
+    with ExitStack() as stack:
+        paths = [stack.enter_context(at_hand(text)) for text in texts]
+        try:
+            yield paths
+        except LlmlogError as exc:
+            told = str(exc)
+            for path, text in zip(paths, texts, strict=True):
+                told = told.replace(path, text) if path != text else told
+            raise ConfigError(told) from exc
+
+
 class Reading(Struct, frozen=True):
     """One reading of logs: the engine, and what it could not read."""
 
@@ -145,14 +232,15 @@ PATIENCE = 1.0
 
 @contextmanager
 def progress(read: Sequence[Source]) -> Iterator[Advance]:
-    """A progress bar for what takes longer, on standard error where that is a terminal."""
+    """A progress bar for what takes longer, on standard error where that is a terminal; without sources one that only moves."""
     if not sys.stderr.isatty():
         yield lambda _: None
         return
     from rich.console import Console
     from rich.progress import Progress
 
-    with_bar = Progress(console=Console(stderr=True), transient=True)
+    shared = sys.stdout.isatty()  # what is printed meanwhile goes above the bar, and into a pipe as it is
+    with_bar = Progress(console=Console(stderr=True), transient=True, redirect_stdout=shared, redirect_stderr=shared)
     task = with_bar.add_task("reading", total=sum(source.size for source in read) or None)
     later = threading.Timer(PATIENCE, with_bar.start)
     later.daemon = True

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from pytest_llmlog import journal, recovery
+from pytest_llmlog.cli import reading
 from pytest_llmlog.cli.gate import LOG
 from pytest_llmlog.errors import GoldenError, LogError
 from pytest_llmlog.printing import printable
@@ -23,6 +24,7 @@ def recover(log_path: Path) -> None:
 
     Example: llmlog recover && llmlog review
     """
+    reading.in_place("recover", [str(log_path)])
     found = journal.left(journal.folder_of(log_path))
     failed = False
     for path in found:

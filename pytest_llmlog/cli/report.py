@@ -9,6 +9,7 @@ import click
 
 from pytest_llmlog import baseline as baselines
 from pytest_llmlog import recap, reports, runs, stored
+from pytest_llmlog.cli import reading
 from pytest_llmlog.cli.gate import LOG
 from pytest_llmlog.errors import LlmlogError
 from pytest_llmlog.printing import printable
@@ -41,19 +42,20 @@ def _recap(run: str, baseline: str, log: Path) -> recap.Recap:
     metavar="REF",
     help="What to compare with: golden, or as RUN. Default: what the run was compared with.",
 )
-@click.option("--log", default=LOG, show_default=True, type=click.Path(), help="Where runs are looked for.")
+@click.option("--log", default=LOG, show_default=True, type=click.Path(), help="Where runs are looked for; also a pattern.")
 def report(run: str, outputs: tuple[str, ...], baseline: str, log: str) -> None:
     """Write a report of a stored run: a page for people, Markdown for a pull request, JSON for programs.
 
-    RUN is last, the beginning of a run's id, the path of a log, a golden or a folder of goldens, or git:REF. A page needs
-    pip install 'pytest-llmlog[report]'.
+    RUN is last, the beginning of a run's id, a log, whose last run it is (plain, .gz, .zst, Parquet, a pattern, - for standard
+    input), a golden or a folder of goldens, or git:REF. A page needs pip install 'pytest-llmlog[report]'.
 
     Example: llmlog report last --baseline git:main -o report.html -o comment.md
     """
     try:
         for output in outputs:
             reports.check(Path(output), "--output")
-        made = _recap(run, baseline, Path(log).absolute())
+        with reading.runs_at_hand(run, baseline, log) as (named, against, kept), reading.progress([]):
+            made = _recap(named, against, Path(kept).absolute())
         for output in outputs:
             reports.write(made, Path(output))
             click.echo(f"report: {printable(output)}")

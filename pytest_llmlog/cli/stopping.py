@@ -15,7 +15,12 @@ INTERRUPTED = 128 + 2
 def stopping() -> Iterator[Event]:
     """Ctrl-C and SIGTERM, as a service is stopped, set an event that the command looks at between two steps."""
     stopped = Event()
-    before = {number: signal.signal(number, lambda *_: stopped.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def stop(number: int, _: object) -> None:
+        stopped.set()
+        signal.signal(number, before[signal.Signals(number)])  # who asks twice does not want to wait
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield stopped
     finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from io import BufferedReader
 from typing import Any, BinaryIO, cast
 
@@ -13,6 +14,8 @@ import msgspec
 from msgspec import Struct
 
 from pytest_llmlog import files, log, validation
+from pytest_llmlog.cli.reading import at_hand, progress
+from pytest_llmlog.printing import printable
 from pytest_llmlog.query import sources
 
 
@@ -79,7 +82,11 @@ def _check(name: str) -> Iterator[Finding | None]:
         with sources.unpacked(cast("Any", sys.stdin.buffer)) as file:
             yield from _check_file("<stdin>", file)
         return
-    with open(name, "rb", buffering=0) as raw, sources.unpacked(cast("Any", raw)) as file:
+    with (
+        at_hand(name) if name.endswith(sources.PACKED) else nullcontext(name) as path,
+        open(path, "rb", buffering=0) as raw,
+        sources.unpacked(cast("Any", raw)) as file,
+    ):
         yield from _check_file(name, file)
 
 
@@ -116,17 +123,22 @@ def validate(names: tuple[str, ...], as_json: bool) -> None:
     Example: llmlog validate .llmlog/llm_interactions.log tests/goldens/**/*.json
     """
     valid = invalid = unreadable = 0
-    for name in sources.matching(names):
-        reading = Reading(name)
-        for finding in reading:
-            if finding is None:
-                valid += 1
-                continue
-            invalid += 1
-            click.echo(json.dumps({f: getattr(finding, f) for f in finding.__struct_fields__}) if as_json else finding.text())
-        if reading.error is not None:
-            unreadable += 1
-            click.echo(f"{name}: cannot be read: {reading.error.strerror}", err=True)
+    with progress([]):
+        for name in sources.matching(names):
+            reading = Reading(name)
+            for finding in reading:
+                if finding is None:
+                    valid += 1
+                    continue
+                invalid += 1
+                click.echo(
+                    json.dumps({f: getattr(finding, f) for f in finding.__struct_fields__})
+                    if as_json
+                    else printable(finding.text())
+                )
+            if reading.error is not None:
+                unreadable += 1
+                click.echo(printable(f"{name}: cannot be read: {reading.error.strerror}"), err=True)
     if as_json:
         click.echo(json.dumps({"valid": valid, "faults": invalid}))
     else:

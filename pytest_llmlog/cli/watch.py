@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import Request, urlopen
@@ -109,7 +110,7 @@ def _live(path: Path, watches: Sequence[Watch], damage: Damage, *, stopped: Call
 
 
 @click.command()
-@click.argument("file", required=False, type=click.Path())
+@click.argument("file", required=False, type=click.Path(allow_dash=True))
 @click.option(
     "--alert",
     "alerts",
@@ -140,13 +141,15 @@ def watch(file: str | None, alerts: list[Alert], command: str | None, webhook: s
     Example: llmlog watch --alert 'rate(status=failure) > 0.05 over 5m' --webhook http://127.0.0.1:9000/alerts
     """
     path, damage, fired = file or str(LIVE), Damage(), 0
+    path = path if replay else reading.one_log("watch", [path])
     tells: list[Tell] = [(lambda event: click.echo(json_line(_json(event)))) if as_json else _print]
     tells += [_run(shlex.split(command))] if command else []
     tells += [_post(webhook)] if webhook else []
     watches = list(map(Watch, alerts))
-    with stopping() as stopped:
+    read = reading.oldest_first(reading.expanded([path])) if replay else []
+    with stopping() as stopped, reading.progress(read) if replay else nullcontext(lambda _: None) as advance:
         if replay:
-            events = alerting.replay(alerts, rows.Plan(alerting.columns(alerts)).rows(reading.expanded([path]), damage))
+            events = alerting.replay(alerts, rows.Plan(alerting.columns(alerts)).rows(read, damage, advance))
         else:
             events = _live(Path(path), watches, damage, stopped=stopped.is_set)
         for event in events:

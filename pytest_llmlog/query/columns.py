@@ -7,11 +7,14 @@ from typing import Literal
 
 from msgspec import Struct
 
-Kind = Literal["text", "texts", "whole", "number", "truth"]
+Kind = Literal["text", "texts", "whole", "number", "truth", "labels"]
 
 
 class Column(Struct, frozen=True):
-    """One column: its name, what it holds, and where a record has it. ``texts`` is a list, read as its texts with commas between."""
+    """One column: its name, what it holds, and where a record has it.
+
+    ``texts`` is a list, read as its texts with commas between; ``labels`` an object, read as JSON.
+    """
 
     name: str
     kind: Kind
@@ -35,6 +38,7 @@ COLUMNS: Mapping[str, Column] = {
     **_columns("text", "error error_type error_code source provider operation model response_model prompt_hash request_hash"),
     **_columns("text", "server_address response_id provider_request_id worker_id git_commit trace_id span_id"),
     **_columns("texts", "finish_reasons tools"),
+    "labels": Column("labels", "labels", ("labels",)),
     **_columns("truth", "stream"),
     **_columns("whole", "attempt http_status tokens"),
     **_usage("input_tokens", "input"),
@@ -69,6 +73,15 @@ def find(name: str) -> Column | None:
     return COLUMNS.get(name) or DERIVED.get(name)
 
 
+def label(name: str) -> Column:
+    """The column of one of the user's own labels; what is no text is read as JSON."""
+    return Column(f"labels.{name}", "text", ("labels", name))
+
+
+def is_label(column: Column) -> bool:
+    return column.path[0] == "labels" and len(column.path) == 2
+
+
 def base(column: Column) -> Column:
-    """The column itself, or the one that a derived column is made of."""
-    return COLUMNS[column.path[0]] if column.name in DERIVED else column
+    """The column itself, or the one that a derived column or a label is made of."""
+    return COLUMNS[column.path[0]] if column.name in DERIVED or is_label(column) else column

@@ -39,9 +39,9 @@ def compact(source: Source, path: Path) -> int:
     mask = os.umask(0o077)  # DuckDB makes its files itself
     try:
         count, damage = _written(source, temporary)
-        if damage.count:
+        if fault := damage.first or damage.unfinished:
             raise ConfigError(
-                f"{damage.first}\n  fix: {damage.count} malformed in all; a log is compacted when it can be read whole"
+                f"{fault}\n  fix: {max(1, damage.count)} malformed in all; a log is compacted when it can be read whole"
             )
         if _state(source.name) != before:
             raise ConfigError(f"{source.name}: is being written\n  fix: rotate it first")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MEMORY = "350MB"
 """What DuckDB may take before it moves to the disk."""
 
-TYPES = {"text": "VARCHAR", "texts": "VARCHAR[]", "whole": "BIGINT", "number": "DOUBLE", "truth": "BOOLEAN"}
+TYPES = {"text": "VARCHAR", "texts": "VARCHAR[]", "whole": "BIGINT", "number": "DOUBLE", "truth": "BOOLEAN", "labels": "JSON"}
 FILE = Column("file", "text", ("file",))
 """Where a record comes from, which tells the files that hold lines that are none."""
 
@@ -73,6 +73,8 @@ def _of_lines(names: Sequence[str], columns: Sequence[Column]) -> str:
 def _flat(column: Column) -> str:
     if column.kind == "texts":
         return f"nullif(array_to_string({column.name}, ','), '')"
+    if column.kind == "labels":
+        return "CASE WHEN json_type(labels) = 'OBJECT' THEN labels::VARCHAR END"
     if column.kind == "number":
         return f"CASE WHEN isfinite({column.name}) THEN {column.name} END"
     return column.name if len(column.path) == 1 else f"usage.{column.path[1]}"
@@ -122,7 +124,7 @@ class Loaded:
     def _take(self, questions: Sequence[str]) -> None:
         """Insert what a source gives: the records that hold to the condition, and the places that are none."""
         raw = sql.table("raw", [*self._columns, FILE])
-        held = raw.filter(sql.condition(raw, self._where) | raw.timestamp.isnull()) if self._where else raw
+        held = raw.filter(sql.condition(raw, self._where, "duckdb") | raw.timestamp.isnull()) if self._where else raw
         wanted = sql.compiled(held.select(*(column.name for column in self._columns), FILE.name), "duckdb")
         for question in questions:
             self._connection.execute(f"CREATE OR REPLACE TEMP VIEW raw AS {question}")
@@ -168,7 +170,7 @@ def select(
     """The columns of the records for which a condition holds, in no order."""
     with _connection() as connection:
         loaded = Loaded(connection, sources, columns, where, damage)
-        found = loaded.answer(sql.select(loaded.table, columns, None))
+        found = loaded.answer(sql.select(loaded.table, columns, None, "duckdb"))
         while batch := found.fetchmany(BATCH):
             yield from batch
 
@@ -180,7 +182,7 @@ def whole(source: Source, where: Condition | None) -> Iterator[bytes]:
             f"CREATE TEMP VIEW raw AS SELECT * EXCLUDE record, record AS json FROM read_parquet({_files([source.name])})"
         )
         raw = sql.table("raw", [*COLUMNS.values(), Column("json", "text", ("json",))])
-        held = raw.filter(sql.condition(raw, where)) if where else raw
+        held = raw.filter(sql.condition(raw, where, "duckdb")) if where else raw
         found = connection.execute(sql.compiled(held.select("json"), "duckdb"))
         while batch := found.fetchmany(BATCH):
             yield from (text.encode() for (text,) in batch)
@@ -209,4 +211,4 @@ def to_parquet(sources: Sequence[Source], path: Path) -> tuple[int, Damage]:
 
 
 def _flat_types(columns: Sequence[Column]) -> list[tuple[str, str]]:
-    return [(column.name, TYPES["text" if column.kind == "texts" else column.kind]) for column in columns]
+    return [(column.name, TYPES["text" if column.kind in ("texts", "labels") else column.kind]) for column in columns]

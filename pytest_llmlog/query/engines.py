@@ -79,7 +79,7 @@ class Remote(Struct, frozen=True):
         return sql.groups(self._rows(figures), self._rows(errors), len(by))
 
     def select(self, columns: Sequence[Column], where: Condition | None) -> Iterator[tuple[Any, ...]]:
-        return iter(self._rows(sql.select(self.backend.table(self.table), columns, where)))
+        return iter(self._rows(sql.select(self.backend.table(self.table), columns, where, self.dialect)))
 
     def _rows(self, question: Any) -> list[tuple[Any, ...]]:
         found = self.backend.to_pyarrow(question)

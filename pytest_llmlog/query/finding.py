@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
+from math import ceil, floor
 from typing import Any
 
 from msgspec import Struct
@@ -10,7 +12,7 @@ from msgspec import Struct
 from pytest_llmlog import diff
 from pytest_llmlog.query.columns import COLUMNS
 from pytest_llmlog.query.engines import Engine
-from pytest_llmlog.query.where import Compare, Condition, In, Match, Or, both
+from pytest_llmlog.query.where import Compare, Condition, In, Length, Match, Or, both
 
 SHOWN = (
     "timestamp", "request_id", "run_id", "test_id", "prompt_template", "model", "status", "prompt", "response", "error", "error_type",
@@ -22,6 +24,9 @@ TEXTS = ("prompt", "response", "error")
 """Where a text is looked for."""
 
 HASHES = ("prompt_hash", "request_hash")
+
+BATCH = 10_000
+"""Prompts that are compared at once."""
 
 
 class Found(Struct, frozen=True):
@@ -92,19 +97,28 @@ def of_record(engine: Engine, record: dict[str, Any], least: float, held: Condit
 def _near(engine: Engine, record: dict[str, Any], least: float, held: Condition | None) -> dict[str, float]:
     """The hashes of prompts that are near, each with its similarity; a prompt is compared once, however often it was sent."""
     from rapidfuzz.fuzz import ratio
+    from rapidfuzz.process import extract
 
     prompt = record.get("prompt")
     if not isinstance(prompt, str) or not prompt:
         return {}
     seen: set[str] = set()
     near: dict[str, float] = {}
-    for digest, other in engine.select([COLUMNS["prompt_hash"], COLUMNS["prompt"]], held):
-        if digest is None or other is None or digest in seen:
-            continue
-        seen.add(digest)
-        if score := ratio(prompt, other, score_cutoff=least * 100):
-            near[digest] = round(score / 100, 3)
+    found = engine.select([COLUMNS["prompt_hash"], COLUMNS["prompt"]], both([_as_long(prompt, least), held]))
+    while batch := list(islice(found, BATCH)):
+        others = {digest: other for digest, other in batch if digest is not None and other is not None and digest not in seen}
+        seen.update(others)
+        scored = extract(prompt, others, scorer=ratio, score_cutoff=least * 100, limit=None)
+        near |= {digest: round(score / 100, 3) for _, score, digest in scored if score}
     return near
+
+
+def _as_long(prompt: str, least: float) -> Length | None:
+    """What a text's length must be to be so near: of two lengths the sum times 1 - ``least`` is no less than the difference."""
+    if not least:
+        return None
+    share = least / (2 - least)
+    return Length(COLUMNS["prompt"], floor(len(prompt) * share), ceil(len(prompt) / share))
 
 
 def differences(found: Sequence[Found]) -> Iterator[tuple[int, list[str]]]:

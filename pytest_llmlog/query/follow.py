@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from glob import escape, glob
-from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,6 +19,9 @@ from pytest_llmlog.query.sources import ENDS_EARLY, Source, opened
 
 POLL = 0.2
 """Seconds between two looks at a file that did not grow."""
+
+BLOCK = 1 << 16
+"""Bytes read at once when the end of a line is looked for from the end."""
 
 
 class Position(Struct, frozen=True):
@@ -57,10 +60,40 @@ def _identify(file: BinaryIO) -> Position | None:
     return Position(matching.digest(first), begins)
 
 
+def _end(file: BinaryIO) -> int:
+    """The byte behind the last whole line: one that is being written will be read when it is."""
+    size = file.seek(0, os.SEEK_END)
+    while size:
+        begin = max(0, size - BLOCK)
+        file.seek(begin)
+        if (found := file.read(size - begin).rfind(b"\n")) >= 0:
+            return begin + found + 1
+        size = begin
+    return 0
+
+
+def _beside(path: Path) -> dict[str, int]:
+    """The names that a log may have been rotated to, compressed ones last, each with its file's number."""
+    names = sorted(glob(f"{escape(str(path))}[.-]*"), key=lambda name: (name.endswith((".gz", ".zst")), name))
+    found = {}
+    for name in names:
+        with suppress(OSError):
+            found[name] = os.stat(name).st_ino
+    return found
+
+
 def _rotated(path: Path) -> list[tuple[Position, str]]:
     """The files that a log was rotated to, oldest first; one that is there twice, as it was and compressed, counts once."""
+    while True:
+        before = _beside(path)
+        found = _identified(before)
+        if _beside(path) == before:  # else files were renamed one to the name of the other meanwhile
+            return sorted(found, key=lambda each: each[0].begins)
+
+
+def _identified(names: Iterable[str]) -> list[tuple[Position, str]]:
     found: dict[str, tuple[Position, str]] = {}
-    for name in sorted(glob(f"{escape(str(path))}[.-]*"), key=lambda name: name.endswith((".gz", ".zst"))):
+    for name in names:
         try:
             with opened(Source(name)) as file:
                 position = _identify(file)
@@ -68,7 +101,7 @@ def _rotated(path: Path) -> list[tuple[Position, str]]:
             continue
         if position is not None and position.begins:
             found.setdefault(position.file, (position, name))
-    return sorted(found.values(), key=lambda each: each[0].begins)
+    return list(found.values())
 
 
 def beginning(path: Path) -> Position:
@@ -111,13 +144,14 @@ class Follower:
                 self._sleep(POLL)
                 continue
             with file:
-                here = _identify(file) or Position()
                 if skip:
-                    last, skip = replace(here, offset=os.fstat(file.fileno()).st_size), False
-                offset = last.offset if here.file == last.file else 0
-                for written in chain(self._missed(last, file), self._of(file, offset, follow=follow)):
-                    last = written.position if written else last
+                    last, skip = replace(_identify(file) or Position(), offset=_end(file)), False
+                for written in self._missed(last, file):
+                    last = written.position
                     yield written
+                for each in self._of(file, last, follow=follow):
+                    last = each.position if each else last
+                    yield each
             if not follow:
                 return
 
@@ -148,12 +182,16 @@ class Follower:
             offset += len(line)
             yield Written(line, Position(position.file, position.begins, offset))
 
-    def _of(self, file: BinaryIO, offset: int, *, follow: bool) -> Iterator[Written | None]:
-        """The lines of one open file until another has its name: a writer may add a last one while it is renamed."""
-        gone = 0
+    def _of(self, file: BinaryIO, last: Position, *, follow: bool) -> Iterator[Written | None]:
+        """The lines of one open file until another has its name, where a writer may add a last one while it is renamed, or its place."""
+        known, offset, gone = "", last.offset, 0
         while True:
             position = _identify(file)
             if position is not None:
+                if not known:  # while the last look was taken it may have been renamed, and read to there under its new name
+                    known, offset = position.file, last.offset if position.file == last.file else 0
+                if position.file != known:
+                    return  # copied away, cut off, and written to again
                 for written in self._rest(file, position, offset):
                     offset = written.position.offset
                     yield written
@@ -162,8 +200,8 @@ class Follower:
             yield None
             self._sleep(POLL)
             gone = gone + 1 if self._is_renamed(file) else 0
-            if not gone and os.fstat(file.fileno()).st_size < offset:
-                offset = 0  # copied away and cut off
+            if known and os.fstat(file.fileno()).st_size < offset:
+                return  # copied away and cut off
 
     def _is_renamed(self, file: BinaryIO) -> bool:
         try:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, BinaryIO, NamedTuple, TypeVar
 import msgspec
 
 from pytest_llmlog import log
-from pytest_llmlog.query.columns import COLUMNS, Column, base
+from pytest_llmlog.query.columns import COLUMNS, Column, base, is_label
 from pytest_llmlog.query.sources import ENDS_EARLY, Advance, Damage, Fault, Source, opened
 
 T = TypeVar("T")
@@ -26,6 +26,7 @@ TYPES: dict[str, Any] = {
     "whole": Annotated[int, msgspec.Meta(ge=-WIDEST, le=WIDEST)] | None,
     "number": float | None,
     "truth": bool | None,
+    "labels": dict[str, Any] | None,
 }
 
 
@@ -65,7 +66,11 @@ def _values(line: bytes, place: Place, damage: Damage) -> Iterator[Any]:
         try:  # NaN and Infinity are no JSON, and a record that holds one is still readable
             yield json.loads(line[part.offset :], parse_constant=_no_constant)
         except (ValueError, RecursionError):
-            damage.add(place.fault(part.fault, part.offset))
+            fault = place.fault(part.fault, part.offset)
+            if part.unfinished:
+                damage.unfinished = fault
+            else:
+                damage.add(fault)
 
 
 def _check_text(line: bytes) -> None:
@@ -124,7 +129,8 @@ def read(
                 except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                     yield from judged(line, Place(source.name, number, offset), decode, convert, damage)
     except ENDS_EARLY as exc:
-        damage.add(Fault(source.name, number + 1, offset, f"the compressed file ends early or is damaged: {exc}"))
+        damage.cut = Fault(source.name, number + 1, offset, f"the compressed file ends early or is damaged: {exc}")
+        damage.add(damage.cut)
 
 
 def _whole(value: Any) -> int | None:
@@ -169,6 +175,7 @@ CASTS: dict[str, Callable[[Any], Any]] = {
     "whole": _whole,
     "number": _number,
     "truth": _truth,
+    "labels": lambda value: value if isinstance(value, dict) else None,
 }
 """Values of another type than their column's, as DuckDB reads them: what has no meaning there is unknown."""
 
@@ -231,6 +238,11 @@ def getter(column: Column) -> Callable[[Any], Any]:
     if column.kind == "texts":
         get = attrgetter(column.name)
         return lambda row: ",".join(each for each in get(row) or () if each is not None) or None
+    if column.kind == "labels":
+        return lambda row: None if row.labels is None else msgspec.json.encode(row.labels).decode()
+    if is_label(column):
+        name = column.path[1]
+        return lambda row: _text(row.labels.get(name)) if row.labels else None
     if len(column.path) == 2:
         inner = attrgetter(column.path[1])
         return lambda row: None if row.usage is None else inner(row.usage)

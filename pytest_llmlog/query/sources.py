@@ -13,7 +13,7 @@ from typing import BinaryIO, cast
 from msgspec import Struct
 
 from pytest_llmlog.errors import ConfigError
-from pytest_llmlog.unpacking import ENDS_EARLY, Advance, unpacked
+from pytest_llmlog.unpacking import ENDS_EARLY, Advance, is_packed, unpacked
 
 PARQUET = b"PAR1"
 """How a Parquet file begins."""
@@ -51,11 +51,18 @@ SHOWN = 100
 
 
 class Damage:
-    """What could not be read: how many places, and the first of them, each with its line and byte."""
+    """What could not be read: how many places, and the first of them, each with its line and byte.
+
+    Attributes:
+        unfinished: a last line that may still be being written, which counts as no fault.
+        cut: a compressed file that ends early, so that nobody knows what is missing; counted as well.
+    """
 
     def __init__(self) -> None:
         self.count = 0
         self.faults: list[Fault] = []
+        self.unfinished: Fault | None = None
+        self.cut: Fault | None = None
 
     @property
     def first(self) -> Fault | None:
@@ -123,6 +130,14 @@ def default() -> list[str]:
     return [*beside, *([str(LIVE)] if LIVE.exists() or not beside else [])]
 
 
+def is_plain(source: Source) -> bool:
+    """Whether a file holds its lines as they are."""
+    if source.is_pipe or source.is_parquet:
+        return False
+    with open(source.name, "rb") as file:
+        return not is_packed(file.read(4))
+
+
 @contextmanager
 def opened(source: Source, advance: Advance = lambda _: None) -> Iterator[BinaryIO]:
     """The bytes of a log, uncompressed; of Parquet none.
@@ -139,5 +154,5 @@ def opened(source: Source, advance: Advance = lambda _: None) -> Iterator[Binary
 
 
 __all__ = [
-    "ENDS_EARLY", "LIVE", "PACKED", "STDIN", "Advance", "Damage", "Fault", "Source", "default", "expand", "matching", "opened", "unpacked",
+    "ENDS_EARLY", "LIVE", "PACKED", "STDIN", "Advance", "Damage", "Fault", "Source", "default", "expand", "is_plain", "matching", "opened", "unpacked",
 ]  # fmt: skip

@@ -16,6 +16,7 @@ from pytest_llmlog.answers import REFUSALS
 from pytest_llmlog.query.columns import COLUMNS
 from pytest_llmlog.query.engines import Engine
 from pytest_llmlog.query.language import language
+from pytest_llmlog.query.refusals import opening
 from pytest_llmlog.query.where import Condition
 
 READ = (
@@ -46,11 +47,6 @@ DENSE = 4
 
 TRUNCATED = frozenset({"length", "max_tokens", "max_output_tokens", "model_length", "incomplete"})
 TEXT = frozenset({"chat", "responses", "text_completion"})
-REFUSED = re.compile(
-    r"\W*(?:i['’]?m |i am )?(?:(?:really |very )?sorry\W+(?:but )?)?i(?:['’]?m| am)? (?:can(?:no|['’])t|am unable to|unable to|won['’]t) "
-    r"(?:help|assist|comply|provide|fulfil|answer|do that|continue with|create|discuss)",
-    re.IGNORECASE,
-)
 
 
 class Call(Struct, frozen=True):
@@ -110,8 +106,8 @@ def _alone(cells: dict[str, str | None]) -> Iterator[tuple[str, str]]:
     refused = next((reason for reason in reasons if reason in REFUSALS), None)
     if refused is not None or cells["error_code"] == "content_filter":
         yield "refusal", f"finish reason {refused}" if refused else "error code content_filter"
-    elif words := REFUSED.match(response[:200]):
-        yield "refusal", f"begins {words[0]!r}"
+    elif words := opening(response):
+        yield "refusal", f"begins {words!r}"
     if cut := next((reason for reason in reasons if reason in TRUNCATED), None):
         yield "truncated", f"finish reason {cut}"
     asks = any("tool" in reason or "function" in reason for reason in reasons)

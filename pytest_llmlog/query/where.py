@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from pytest_llmlog.errors import ConfigError
 from pytest_llmlog.metrics import SUFFIXES, Unit, parse_amount
-from pytest_llmlog.query.columns import COLUMNS, DERIVED, Column, find
+from pytest_llmlog.query.columns import COLUMNS, DERIVED, Column, find, label
 
 Value = str | int | float | bool | None
 
@@ -59,6 +59,14 @@ class Match(Struct, frozen=True):
     pattern: str
 
 
+class Length(Struct, frozen=True):
+    """Whether a text has so many characters, both bounds included; not a part of the written language."""
+
+    column: Column
+    least: int
+    most: int
+
+
 class Not(Struct, frozen=True):
     of: Condition
 
@@ -71,12 +79,15 @@ class Or(Struct, frozen=True):
     of: tuple[Condition, ...]
 
 
-Condition = Compare | In | Match | Not | And | Or
+Condition = Compare | In | Match | Length | Not | And | Or
 
 _TOKEN = re.compile(
     r"""\s*(?:(?P<quoted>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|(?P<op><=|>=|!=|<>|==|[=<>(),])|(?P<word>[^\s()=<>!,"']+)|(?P<bad>\S))""",
     re.DOTALL,
 )
+LABELS = "labels."
+"""How a label's name begins."""
+
 KEYWORDS = frozenset({"and", "or", "not", "in", "like", "contains", "is"})
 
 
@@ -166,10 +177,22 @@ class Parser:
     def column(self) -> Column:
         """The name of a column."""
         token = self.any()
+        if token.kind == "word" and token.text.startswith(LABELS):
+            return self._label(token)
         found = find(token.text) if token.kind == "word" else None
-        if found is None:
-            self.fail(f"{token.text!r} is no field of a record; there are {', '.join([*COLUMNS, *DERIVED])}", token)
+        if found is None or found.kind == "labels":
+            names = ", ".join(f"{LABELS}NAME" if name == "labels" else name for name in (*COLUMNS, *DERIVED))
+            self.fail(f"{token.text!r} is no field of a record; there are {names}", token)
         return found
+
+    def _label(self, token: Token) -> Column:
+        """``labels.team``, or ``labels."team name"``."""
+        name = token.text.removeprefix(LABELS)
+        if name:
+            return label(name)
+        if self.next.kind != "quoted" or self.next.place != token.place + len(LABELS):
+            self.fail('expected the name of a label: labels.team, or labels."team name"', token)
+        return label(self.any().text)
 
     def _comparison(self) -> Condition:
         column = self.column()
@@ -283,12 +306,15 @@ def predicate(condition: Condition, getter: Callable[[Column], Getter]) -> Calla
     return _leaf(condition, getter(condition.column))
 
 
-def _leaf(condition: Compare | In | Match, get: Getter) -> Callable[[Row], bool]:
+def _leaf(condition: Compare | In | Match | Length, get: Getter) -> Callable[[Row], bool]:
     if isinstance(condition, In):
         values = frozenset(condition.values)
         return lambda row: get(row) in values
     if isinstance(condition, Match):
         return _matches(condition, get)
+    if isinstance(condition, Length):
+        least, most = condition.least, condition.most
+        return lambda row: (found := get(row)) is not None and least <= len(found) <= most
     value = condition.value
     if condition.op == "=":
         return lambda row: get(row) == value

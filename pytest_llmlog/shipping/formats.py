@@ -238,6 +238,8 @@ def flat(record: Record) -> dict[str, Any]:
         value = record.get(column.path[0])
         if len(column.path) == 2:
             value = (value or {}).get(column.path[1])
+        if isinstance(value, dict):
+            value = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
         cells[name] = ",".join(each for each in value if each is not None) or None if isinstance(value, list) else value
     return cells
 

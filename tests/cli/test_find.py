@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import pytest
+from rapidfuzz import fuzz
 
 from logs import failure, llmlog, record, rows, write
 
@@ -54,6 +56,21 @@ def test_like_a_record_exactly_by_its_hashes_and_nearly_by_its_prompt(path: Path
     ]
     only = rows(llmlog("find", "--like", f"{path}:1", path, "--similarity", "0.99", "--json"))
     assert [row["how"] for row in only] == ["hash"]
+
+
+@pytest.mark.parametrize("engine", ["stream", "duckdb"])
+@pytest.mark.parametrize("least", [0.0, 0.3, 0.5, 0.85, 1.0])
+def test_near_is_what_the_ratio_of_any_two_prompts_says(tmp_path: Path, engine: str, least: float) -> None:
+    chance = random.Random(3)
+    prompts = ["ünïcode 🔥 " + "ab"[number % 2] * chance.randint(0, 30) + "c" * chance.randint(0, 9) for number in range(300)]
+    calls = [record(prompt=prompt, prompt_hash=f"{at:032x}", request_hash=f"{at + 999:032x}") for at, prompt in enumerate(prompts)]
+    path = write(tmp_path / "calls.log", *calls)
+
+    found = rows(llmlog("find", "--like", f"{path}:7", path, "--similarity", str(least), "--json", "--engine", engine))
+
+    scores = [(call, fuzz.ratio(prompts[6], call["prompt"]) / 100) for call in calls if call is not calls[6]]
+    expected = {call["request_id"]: round(score, 3) for call, score in scores if score and score >= least}
+    assert {row["request_id"]: row["similarity"] for row in found} == expected
 
 
 def test_people_see_when_where_and_how_answers_differed(path: Path) -> None:

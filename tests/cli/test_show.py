@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from logs import failure, lines, llmlog, record, write
+from logs import failure, lines, llmlog, record, rows, write
 from pytest_llmlog import encode
 from pytest_llmlog.log import LogWriter
 
@@ -26,7 +26,9 @@ CALLS = [
         usage={"input": 8, "output": 2, "cached_input": 4}, prompt_template="triage", input={"ticket": "fire"}, params={"temperature": 0},
         tool_calls=[{"id": None, "name": "open_ticket", "arguments": {"team": "it"}}], time_to_first_chunk_seconds=0.25,
     ),
-    failure(5, test_id="tests/test_a.py::test_first", prompt="three"),
+    failure(5, test_id="tests/test_a.py::test_first", prompt="three", run_id="r2"),
+    record(6, test_id="tests/test_a.py::test_first", prompt="four", run_id="r2"),
+    record(5.5, test_id="tests/test_a.py::test_first", prompt="five", run_id="r2"),  # began before the one that ended first
 ]  # fmt: skip
 
 
@@ -36,19 +38,27 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("what", "number"),
+    ("what", "numbers"),
     [
-        ("last", 1),
-        (CALLS[0]["request_id"], 0),
-        (CALLS[2]["request_id"], 2),
-        ("tests/test_a.py::test_first", 2),
-        ("test_a.py::test_first", 2),
-        ("test_first", 2),
-        ("test_second[x%y]", 1),
+        ("last", [1]),
+        (CALLS[0]["request_id"], [0]),
+        (CALLS[2]["request_id"], [2]),
+        ("tests/test_a.py::test_first", [2, 4, 3]),
+        ("test_a.py::test_first", [2, 4, 3]),
+        ("test_first", [2, 4, 3]),
+        ("test_second[x%y]", [1]),
     ],
 )
-def test_one_call_by_id_test_or_last(path: Path, what: str, number: int) -> None:
-    assert json.loads(llmlog("show", what, path, "--json").stdout) == CALLS[number]
+def test_one_call_by_id_or_last_and_all_of_a_tests_last_run(path: Path, what: str, numbers: list[int]) -> None:
+    assert rows(llmlog("show", what, path, "--json")) == [CALLS[number] for number in numbers]
+
+
+def test_the_calls_of_a_test_are_counted(path: Path) -> None:
+    shown = llmlog("show", "test_first", path).stdout
+
+    assert [line for line in shown.splitlines() if line.startswith("call ")] == ["call 1 of 3", "call 2 of 3", "call 3 of 3"]
+    assert shown.index("three") < shown.index("five") < shown.index("four")
+    assert "call 1" not in llmlog("show", "last", path).stdout
 
 
 @pytest.mark.parametrize("what", ["nobody", "test_secon", "est_first"])
@@ -71,12 +81,12 @@ def test_a_call_as_a_person_reads_it(path: Path) -> None:
 
 
 def test_the_last_ones_on_a_line_each(path: Path) -> None:
-    shown = llmlog("tail", "-n", "2", path).stdout.splitlines()
+    shown = llmlog("tail", "-n", "4", path).stdout.splitlines()
 
-    assert len(shown) == 2
+    assert len(shown) == 4
     assert "ok   gpt-4o  triage  1.00 s  10 tokens  user: two lines → Answer" in shown[0]
     assert "FAIL gpt-4o" in shown[1]
-    assert [json.loads(line) for line in llmlog("tail", "--json", "-n", "1", path).stdout.splitlines()] == [CALLS[2]]
+    assert [json.loads(line) for line in llmlog("tail", "--json", "-n", "1", path).stdout.splitlines()] == [CALLS[-1]]
     assert llmlog("tail", "--where", "latency > 5s", path).stdout == ""
 
 
@@ -123,8 +133,7 @@ def tails() -> Iterator[Any]:
 def test_following_goes_through_rotations_and_shows_every_record_once(tmp_path: Path, tails: Any) -> None:
     path = write(tmp_path / "calls.log", record(prompt="before"))
     tail = tails(path, "--where", "status = success")
-    assert tail.prompts(1) == ["before"]
-    time.sleep(0.5)  # until it waits at the end
+    assert tail.prompts(1) == ["before"]  # whatever is written from here on is shown, however slow it is
     writer = LogWriter(path)
 
     for number in range(90):
@@ -142,11 +151,10 @@ def test_following_goes_through_rotations_and_shows_every_record_once(tmp_path: 
 def test_following_waits_for_the_log_and_for_the_end_of_a_line(tmp_path: Path, tails: Any) -> None:
     path = tmp_path / "later.log"
     tail = tails(path)
-    time.sleep(0.5)
     with path.open("ab", buffering=0) as file:
         line = lines([record(prompt="whole")])
         file.write(line[:50])
-        time.sleep(0.5)
+        time.sleep(0.7)
         file.write(line[50:])
 
     assert tail.prompts(1) == ["whole"]
@@ -156,13 +164,14 @@ def test_following_goes_on_when_the_log_is_copied_away_and_cut_off(tmp_path: Pat
     path = write(tmp_path / "calls.log", record(prompt="before"))
     tail = tails(path)
     assert tail.prompts(1) == ["before"]
-    time.sleep(0.5)
-    os.truncate(path, 0)
-    time.sleep(0.5)
     with path.open("ab") as file:
-        file.write(lines([record(prompt="after")]))
+        file.write(lines([record(1, prompt="late")]))
+    (tmp_path / "calls.log.1").write_bytes(path.read_bytes())
+    os.truncate(path, 0)
+    with path.open("ab") as file:  # more than what was cut off, before anybody looks
+        file.write(lines([record(2, prompt="after"), record(3, prompt="and after that")]))
 
-    assert tail.prompts(1) == ["after"]
+    assert tail.prompts(3) == ["late", "after", "and after that"]
 
 
 def test_following_takes_one_log(tmp_path: Path) -> None:
@@ -170,4 +179,7 @@ def test_following_takes_one_log(tmp_path: Path) -> None:
 
     result = llmlog("tail", "-f", path, path)
 
-    assert (result.exit_code, result.stderr) == (2, "tail -f: name one log\n")
+    assert (result.exit_code, result.stderr) == (
+        2,
+        "tail -f: name one log that is written as it is: no pattern, standard input, compressed file or Parquet\n",
+    )

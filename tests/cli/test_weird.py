@@ -10,6 +10,7 @@ import pytest
 
 from logs import failure, llmlog, record, rows, write
 from pytest_llmlog.query.language import language
+from pytest_llmlog.query.refusals import OPENINGS, opening
 from pytest_llmlog.query.weird import scores
 
 ANSWER = "The printer is on the second floor and it is not on fire, so you have to wait for the engineer. "
@@ -69,6 +70,63 @@ def test_each_rule_with_its_figure(tmp_path: Path, engine: str, call: dict[str, 
     assert rule in shown, shown
     assert shown[rule].startswith(figure)
     assert set(shown) <= {rule, "short answer", "long answer"}
+
+
+REFUSING = {
+    "English": ["I'm sorry, but I can't assist with that.", "As an AI model, I cannot provide this.", "I won’t create that."],
+    "German": ["Es tut mir leid, aber dabei kann ich Ihnen nicht helfen.", "Ich kann diese Anfrage leider nicht beantworten."],
+    "French": [
+        "Je suis désolé, mais je ne peux pas vous aider avec cela.",
+        "Je ne suis pas en mesure de répondre à cette demande.",
+    ],
+    "Spanish": ["Lo siento, pero no puedo ayudarte con eso.", "No puedo proporcionar esa información."],
+    "Portuguese": ["Desculpe, mas não posso ajudar com isso.", "Não consigo fornecer essa informação."],
+    "Italian": ["Mi dispiace, ma non posso aiutarti con questa richiesta.", "Non sono in grado di fornire queste informazioni."],
+    "Dutch": ["Het spijt me, maar daar kan ik je niet mee helpen.", "Sorry, ik kan deze vraag niet beantwoorden."],
+    "Polish": ["Przykro mi, ale nie mogę w tym pomóc.", "Przepraszam, ale nie mogę pomóc w tej sprawie."],
+    "Russian": ["Извините, но я не могу помочь с этим.", "К сожалению, я не могу ответить на этот вопрос."],
+    "Chinese": ["抱歉，我无法协助处理这个请求。", "很抱歉，我不能提供这些信息。"],
+    "Japanese": ["申し訳ありませんが、そのご依頼にはお応えできません。", "申し訳ございませんが、お手伝いできません。"],
+}
+
+
+@pytest.mark.parametrize(("spoken", "text"), [(spoken, text) for spoken, texts in REFUSING.items() for text in texts])
+def test_a_refusal_is_known_by_how_it_begins(spoken: str, text: str) -> None:
+    assert set(REFUSING) == set(OPENINGS)
+    assert opening(text) is not None
+    assert opening(f"“{text}”") is not None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I can help with that: I'm sorry to hear it.",
+        "I'm sorry to hear that your printer is on fire.",
+        "I can't wait to see it!",
+        "Ich kann Ihnen gern helfen.",
+        "Es tut mir leid, dass Ihr Drucker brennt. Wir kümmern uns darum.",
+        "Je peux vous aider.",
+        "Je suis désolé pour ce retard.",
+        "Lo siento por la demora; puedo ayudarte.",
+        "No puedo creer que funcione.",
+        "Desculpe a demora. Posso ajudar.",
+        "Mi dispiace per il ritardo.",
+        "Ik kan je helpen.",
+        "Mogę pomóc.",
+        "Я могу помочь.",
+        "我可以帮助您。",
+        "申し訳ありません、遅くなりました。",
+        "お手伝いできます。",
+    ],
+)
+def test_an_apology_or_an_offer_is_no_refusal(text: str) -> None:
+    assert opening(text) is None
+
+
+@pytest.mark.parametrize("reason", ["refusal", "content_filter", "SAFETY", "PROHIBITED_CONTENT", "guardrail_intervened"])
+def test_a_refusal_that_the_provider_tells(tmp_path: Path, reason: str) -> None:
+    """Anthropic's, OpenAI's and Azure's, Gemini's and Bedrock's word for it."""
+    assert ("refusal", f"finish reason {reason.lower()}") in found(tmp_path, odd(finish_reasons=[reason], response=None))
 
 
 def test_a_loop(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -15,10 +16,25 @@ from pytest_llmlog.query import rows, sql
 from pytest_llmlog.query.columns import COLUMNS
 from pytest_llmlog.query.where import parse, predicate
 
-NAMES = ("timestamp", "status", "model", "prompt", "tokens", "latency_seconds", "stream")
+NAMES = ("timestamp", "status", "model", "prompt", "tokens", "latency_seconds", "stream", "labels")
 TEXTS = ("", "a", "a%", "_", "a.b", "aXb", "ünïcode", "it's", 'say "x"', "back\\slash", "line\nbreak", "AND")
+LABELS = ("team", "it's team", "a/b~c", "0", "*", "#", "$.a", 'say "x"', "", "ünï", "back\\slash")
+"""Names of labels that could mean something else in a path."""
+
+VALUES = ("a", "", None, True, 7, 2.5, ["a"], {"a": "b"}, "it's")
 ROWS = [
-    ("2026-01-0%dT00:00:00.000Z" % (number % 3 + 1), status, model, text, tokens, latency, stream)
+    (
+        "2026-01-0%dT00:00:00.000Z" % (number % 3 + 1),
+        status,
+        model,
+        text,
+        tokens,
+        latency,
+        stream,
+        None
+        if number % 5 == 0
+        else {LABELS[number % len(LABELS)]: VALUES[number % len(VALUES)], LABELS[number * 3 % len(LABELS)]: "b"},
+    )
     for number, (status, model, text, tokens, latency, stream) in enumerate(
         (status, model, text, tokens, latency, stream)
         for status in ("success", "failure")
@@ -33,10 +49,11 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect() as made:
         made.execute(
             "CREATE TABLE llm_interactions (number INT, timestamp VARCHAR, status VARCHAR, model VARCHAR, prompt VARCHAR, tokens BIGINT, "
-            "latency_seconds DOUBLE, stream BOOLEAN)"
+            "latency_seconds DOUBLE, stream BOOLEAN, labels VARCHAR)"
         )
         made.executemany(
-            "INSERT INTO llm_interactions VALUES (?, ?, ?, ?, ?, ?, ?, ?)", [[number, *row] for number, row in enumerate(ROWS)]
+            "INSERT INTO llm_interactions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [[number, *row[:-1], None if row[-1] is None else json.dumps(row[-1])] for number, row in enumerate(ROWS)],
         )
         yield made
 
@@ -45,8 +62,9 @@ def quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-texts = st.sampled_from(TEXTS).map(quoted)
-fields = st.sampled_from(["model", "prompt"])
+labels = st.sampled_from(LABELS).map(lambda name: f"labels.{quoted(name)}")
+texts = st.sampled_from([*TEXTS, "b", "true", "7", "2.5", '["a"]', '{"a":"b"}']).map(quoted)
+fields = st.one_of(st.sampled_from(["model", "prompt", "labels.team"]), labels)
 numbers = st.sampled_from(["0", "3s", "0.5", "-1"])
 signs = st.sampled_from(["=", "!=", "<", "<=", ">", ">="])
 leaves = st.one_of(
@@ -89,6 +107,6 @@ def test_python_and_sql_agree(connection: duckdb.DuckDBPyConnection, text: str) 
 
     columns = [COLUMNS[name] for name in NAMES]
     table: Any = sql.table(columns=[*columns, COLUMNS["tokens"].__class__("number", "whole", ("number",))])
-    question = table.filter(sql.condition(table, condition)).select("number")
+    question = table.filter(sql.condition(table, condition, "duckdb")).select("number")
 
     assert sorted(number for (number,) in connection.execute(sql.compiled(question, "duckdb")).fetchall()) == in_python
