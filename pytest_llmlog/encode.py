@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from itertools import islice
@@ -15,7 +14,7 @@ DEEPEST = 200
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
-_encoder = msgspec.json.Encoder()
+_encoder = msgspec.json.Encoder(enc_hook=str)
 
 
 def plain(value: Any) -> Any:
@@ -68,39 +67,39 @@ def shortened(record: dict[str, Any], limit: int) -> dict[str, Any]:
 
     The wire goes first and whole, because half of it cannot be replayed.
     """
-    sizes = {name: len(line(record[name])) - 1 for name in CUTTABLE if record.get(name)}
+    sizes = {name: len(line(record[name])) for name in CUTTABLE if record.get(name)}
     truncated: dict[str, int] = {}
     result = dict(record)
-    if "wire" in sizes and len(line(result)) > limit:
-        truncated["wire"] = sizes.pop("wire")
+    over = len(line(result)) - limit
+    if "wire" in sizes and over > 0:
+        truncated["wire"] = sizes.pop("wire") - 1
         result = {name: entry for name, entry in record.items() if name != "wire"} | {"truncated": truncated}
-    size = limit
-    while (size := size // 4) and len(line(result)) > limit:
+        over = len(line(result)) - limit
+    now, size = dict(sizes), limit
+    while (size := size // 4) and over > 0:
         for name in sorted(sizes, key=lambda name: -sizes[name]):
-            cut = _cut(record[name], size)
-            if cut != record[name] and len(line(result)) > limit:
-                truncated[name] = sizes[name]
+            cut = _cut(record[name], size) if over > 0 else record[name]
+            if cut != record[name]:
+                truncated[name] = sizes[name] - 1
                 result |= {name: cut, "truncated": truncated}
+                before, now[name] = now[name], len(line(cut))
+                over += now[name] - before  # near enough to go on; what ``truncated`` adds is counted when all are cut
+        over = len(line(result)) - limit
     return result
 
 
-def pretty(value: Any, indent: str = "") -> str:
-    """JSON for reading: two spaces a level, and a list without objects or lists inside on one line."""
-    inner = indent + "  "
-    if isinstance(value, dict) and value:
-        rows = [f"{inner}{_scalar(str(name))}: {pretty(entry, inner)}" for name, entry in value.items()]
-        return "{\n" + ",\n".join(rows) + f"\n{indent}}}"
-    if isinstance(value, (list, tuple)) and any(isinstance(entry, (dict, list, tuple)) for entry in value):
-        return "[\n" + ",\n".join(inner + pretty(entry, inner) for entry in value) + f"\n{indent}]"
-    if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(map(_scalar, value)) + "]"
-    return _scalar(value)
+_FLAT_LIST = re.compile(rb"\[\n((?: *[^\[{\] ][^\n]*\n)+) *\]")
+"""A list without objects or lists inside, in the indented form: no text in JSON holds a line's end."""
 
 
-def _scalar(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+def golden_bytes(value: Any) -> bytes:
+    """JSON for reading: two spaces a level, and a list without objects or lists inside on one line; ended by a newline."""
+    try:
+        text = _encoder.encode(value)
+    except (UnicodeEncodeError, TypeError, ValueError, RecursionError):
+        text = _encoder.encode(clean(plain(value)))
+    return _FLAT_LIST.sub(_on_one_line, msgspec.json.format(text, indent=2)) + b"\n"
 
 
-def golden_bytes(golden: Any) -> bytes:
-    """A golden's page of text, ended by a newline."""
-    return (pretty(clean(plain(golden))) + "\n").encode()
+def _on_one_line(found: re.Match[bytes]) -> bytes:
+    return b"[" + b" ".join(map(bytes.strip, found[1].splitlines())) + b"]"

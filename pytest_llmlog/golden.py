@@ -90,7 +90,7 @@ def check_inside(path: Path, root: Path) -> None:
     Raises:
         GoldenError: they do.
     """
-    inside = _is_inside(path, root) if path.is_symlink() else _is_folder_inside(path.parent, root)
+    inside = _is_inside(path, root) if os.path.islink(path) else _is_folder_inside(path.parent, root)
     if not inside:
         raise GoldenError(
             path, "$", f"a symbolic link leads out of {root}", "put the file itself there, or name its folder with --llmlog-golden-dir"

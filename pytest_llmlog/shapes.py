@@ -139,6 +139,8 @@ _DEPTH = 2
 
 _IN_BASE64 = bytes(32 + 65 * ((chr(byte).isalnum() and byte < 128) or byte in b"+/_-") for byte in range(256))
 _RUN = b"a" * 24
+_HEX = re.compile("[0-9a-f]+")
+"""A hash or an id, of which a record has many; no text is such in base64."""
 _LINE_BREAK = re.compile(r"(?:(?:\\{1,8}[rn]|\\?[\r\n])[ \t>]*)+")
 _LONG = 4096
 """From so many characters on, base64 is taken for a file, of which only parts may be text."""
@@ -275,7 +277,7 @@ def find_base64(text: str, is_secret: Callable[[str], bool]) -> list[Secret]:
 
     def search(text: str) -> Iterator[Secret]:
         for start, end, letters in runs(text):
-            if any(map(is_secret, _contents(letters))):
+            if not _HEX.fullmatch(letters) and any(map(is_secret, _contents(letters))):
                 yield Secret(start, end, "in base64")
 
     return _everywhere(text, search)

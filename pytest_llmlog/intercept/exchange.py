@@ -141,11 +141,9 @@ class LiveCall:
         if self._asking.played:  # no cassette tells how long it took
             interaction = replace(interaction, source="replay", latency_seconds=None, time_to_first_chunk_seconds=None)
         for each in self._scopes:
-            if self.by_cassette:
-                each.left_to_cassette = True
-            else:
-                each.keep(interaction)
-            each.add(interaction)
+            each.left_to_cassette = each.left_to_cassette or self.by_cassette
+            is_clean = not self.by_cassette and each.keep(interaction)
+            each.add(interaction, is_clean=is_clean)
 
     def _response(self, ended: Ended) -> Response | None:
         """What came, decoded and without credentials."""

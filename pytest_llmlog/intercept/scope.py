@@ -158,12 +158,14 @@ class Scope:
         """Which try of the same request this is, by the failures just before it."""
         return self._failures.get(key, 0) + 1
 
-    def keep(self, interaction: Interaction) -> None:
-        """Hold a live interaction with its wire for a new golden."""
-        if self.golden_path is not None and self.mode in ("auto", "record") and not self.in_child:
-            self.recorded.append(interaction)
-            if self._journal is not None:
-                self.recorder.journal(self._journal, Entry(in_teardown=self._before_teardown is not None, interaction=interaction))
+    def keep(self, interaction: Interaction) -> bool:
+        """Hold a live interaction with its wire for a new golden; return whether it is known to be free of credentials."""
+        if self.golden_path is None or self.mode not in ("auto", "record") or self.in_child:
+            return False
+        self.recorded.append(interaction)
+        if self._journal is None:
+            return False
+        return self.recorder.journal(self._journal, Entry(in_teardown=self._before_teardown is not None, interaction=interaction))
 
     @cached_property
     def _journal(self) -> Journal | None:
@@ -180,10 +182,10 @@ class Scope:
         self.flush()
         return self._lines
 
-    def add(self, interaction: Interaction) -> None:
+    def add(self, interaction: Interaction, *, is_clean: bool = False) -> None:
         """Take a live interaction that has ended: into the list, and on the disk."""
         record = encode.plain(interaction if self.recorder.keep_wire else replace(interaction, wire=None))
-        line = self.recorder.checked(record)
+        line = self.recorder.checked(record, is_clean=is_clean)
         with self._lock:
             self.flush()
             self._take(interaction, line or encode.line(record))

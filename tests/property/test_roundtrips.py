@@ -134,7 +134,9 @@ def test_a_golden_page_is_the_same_value(value: Any) -> None:
 
 @given(odd)
 def test_a_golden_page_of_anything_is_json(value: Any) -> None:
-    json.loads(encode.golden_bytes(value), parse_constant=pytest.fail)
+    page = encode.golden_bytes(value)
+    json.loads(page, parse_constant=pytest.fail)
+    assert page.endswith(b"\n") and not page.endswith(b"\n\n")
 
 
 @given(st.dictionaries(st.text(), odd, max_size=4))

@@ -392,6 +392,19 @@ def test_a_long_golden_is_played_in_order_and_out_of_it(path: Path) -> None:
     assert [number(queue.take_exact(requests[each])) for each in mixed] == mixed
 
 
+@pytest.mark.parametrize("number", ["0.0000378", "1e16", "1.5e-7", "-0.0", "1.0", "12345678901234567890123"])
+def test_numbers_are_sent_and_given_as_they_were_written(path: Path, number: str) -> None:
+    body = f'{{"messages":[],"top_p":{number}}}'.encode()
+    asked = Request("POST", URL, {"content-type": "application/json"}, body)
+    call = interaction(
+        0, asked, wire=wire.dump(Exchange(asked, Response(200, {"content-type": "application/json"}, [(0.1, body)])))
+    )
+    save(path, Golden(1, "test_a.py::test_a", interactions=(call,)))
+    taken = (open_queue(path) or pytest.fail("no queue")).take(matching.key(asked))
+    assert taken is not None and taken.response is not None
+    assert taken.response.body == body
+
+
 def test_what_cannot_be_given_is_told_when_its_turn_comes(path: Path) -> None:
     saved(path, *[ask(str(each)) for each in range(4)])
     golden = json.loads(path.read_text())
