@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pytest_llmlog import files
 from pytest_llmlog.places import fixture_place, test_place
 from pytest_llmlog.record import Coverage
 
@@ -19,7 +21,7 @@ class Watch:
     """A plugin object that watches what is collected and run."""
 
     def __init__(self, config: pytest.Config, golden_dir: Path | None) -> None:
-        self._config, self._golden_dir = config, golden_dir
+        self._config, self._golden_dir, self._root = config, golden_dir, str(config.rootpath)
         self._seen = 0
         self._collected = 0
         self._ran: set[str] = set()
@@ -33,8 +35,7 @@ class Watch:
         return narrowed or not all(Path(self._config.invocation_params.dir, arg).is_dir() for arg in self._config.args)
 
     def _shown(self, path: Path) -> str:
-        root = self._config.rootpath
-        return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+        return files.relative(path, self._root).replace(os.sep, "/")
 
     def pytest_itemcollected(self) -> None:
         self._seen += 1

@@ -16,6 +16,12 @@ SIZE_LIMIT = 256 * 1024 * 1024
 CHUNK = 1024 * 1024
 
 
+def relative(path: Path, folder: str) -> str:
+    """The path for a person: relative to a folder where it is inside of that. Of texts alone, since it is asked for every test."""
+    text = str(path)
+    return "." if text == folder else text.removeprefix(os.path.join(folder, ""))
+
+
 def make_private_folder(folder: Path) -> None:
     """Create a folder that only its owner can enter, whatever the umask; one that is there is left as it is."""
     if not folder.is_dir():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import median
@@ -209,10 +210,10 @@ def _save(scope: Scope, accept: str, *, passed: bool) -> Saved:
     path = scope.golden_path
     if path is None or scope.mode not in ("auto", "record") or (scope.left_to_cassette and not scope.recorded):
         return None
-    known = path.exists()
-    if scope.mode == "auto" and (known or not passed):
+    if scope.mode == "auto" and not (scope.recorded and passed):
         return None
-    if not scope.recorded and not (known and passed):
+    known = os.path.exists(path)
+    if (known and scope.mode == "auto") or not (scope.recorded or (known and passed)):
         return None
     calls = tuple(map(golden.of_no_run, scope.recorded))
     made = golden.Golden(golden.GOLDEN_VERSION, scope.test_id or "", scope.in_teardown, interactions=calls)

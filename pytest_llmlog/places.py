@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,12 +23,19 @@ PLACE = pytest.StashKey[Place]()
 """A test's place, made once."""
 
 
+@lru_cache(maxsize=16)
+def _folder(file: Path, root: Path, golden_dir: Path | None) -> Place:
+    """Where the goldens of a file's tests are."""
+    if golden_dir is None:
+        return Place(file.parent / "goldens" / safe_name(file.stem), file.parent)
+    inside = file.parent.relative_to(root) if file.is_relative_to(root) else Path(file.parent.name)
+    return Place(golden_dir / inside / safe_name(file.stem), golden_dir)
+
+
 def _place(file: Path, root: Path, golden_dir: Path | None, name: str) -> Place:
     """``<folder>/goldens/<module>/<name>.json``; with a golden directory, the same tree below it."""
-    if golden_dir is None:
-        return Place(file.parent / "goldens" / safe_name(file.stem) / f"{name}.json", file.parent)
-    inside = file.parent.relative_to(root) if file.is_relative_to(root) else Path(file.parent.name)
-    return Place(golden_dir / inside / safe_name(file.stem) / f"{name}.json", golden_dir)
+    folder, top = _folder(file, root, golden_dir)
+    return Place(folder / f"{name}.json", top)
 
 
 def test_place(item: pytest.Item, golden_dir: Path | None) -> Place:

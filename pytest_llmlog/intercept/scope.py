@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal, NoReturn
 import msgspec
 from msgspec.structs import replace
 
-from pytest_llmlog import encode, golden
+from pytest_llmlog import encode, files, golden
 from pytest_llmlog.errors import GoldenError
 from pytest_llmlog.intercept.recorder import Recorder
 from pytest_llmlog.journal import Entry, Journal
@@ -105,7 +105,7 @@ class Scope:
         if not self._loaded:
             with self._lock:
                 if not self._loaded:
-                    if self.golden_path is not None and self.golden_path.exists():
+                    if self.golden_path is not None and os.path.exists(self.golden_path):
                         self.check_place()
                         self._queue = self._load_queue()
                     self._loaded = True
@@ -124,10 +124,7 @@ class Scope:
     @property
     def golden_name(self) -> str:
         """The golden's path for a person, relative to the working directory where that is shorter; empty without one."""
-        path = self.golden_path
-        if path is None:
-            return ""
-        return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+        return "" if self.golden_path is None else files.relative(self.golden_path, os.getcwd())
 
     @property
     def in_teardown(self) -> int:
