@@ -1,0 +1,137 @@
+"""Which cases there are, and how a case becomes a row: by a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from sidebyside import processes, server
+from sidebyside.tools import OURS, TOOLS
+from sidebyside.values import Case, Round, Row
+
+MODULES = {"cassetter": "cassetter", "pytest-recording": "pytest_recording", "langsmith": "langsmith", "pytest-llmlog": "pytest_llmlog"}
+FAMILIES: dict[str, tuple[Case, ...]] = {
+    "plain": tuple(Case("", "record", calls, rounds=rounds) for calls, rounds in ((10, 40), (100, 12), (1_000, 4), (10_000, 2))),
+    "streamed in 100 chunks": (Case("", "record", 200, streamed=True, rounds=4),),
+    "64 at once": (Case("", "record", 256, width=64, rounds=6),),
+    "64 at once, streamed": (Case("", "record", 256, width=64, streamed=True, rounds=4),),
+    "bodies of 200 KB": (Case("", "record", 100, size=200_000, rounds=4),),
+}
+"""What every tool is measured with, the smaller before the greater: a tool whose test is given up is spared the greater ones."""
+
+QUICK = {"plain": (Case("", "record", 100, rounds=3),)}
+QUICK_OURS = {
+    "streamed in 100 chunks": (Case("", "record", 20, streamed=True),),
+    "64 at once": (Case("", "record", 128, width=64),),
+    "bodies of 200 KB": (Case("", "record", 20, size=200_000),),
+}
+PACED = (Case("", "paced", 20, streamed=True, rounds=2), Case("", "paced", 256, streamed=True, width=64, rounds=2))
+"""Streams whose first chunk is timed; the tools record."""
+
+
+def installed(tool: str) -> bool:
+    """Whether a tool is there to be measured."""
+    return find_spec(MODULES[TOOLS[tool].package]) is not None
+
+
+def measure(quick: bool, tell: Callable[[str], None]) -> Iterator[tuple[str, Row]]:
+    """Yield the rows of all tools, each with the name of its family: what is recorded, and what of that is replayed."""
+    for tool in filter(installed, TOOLS):
+        for family, cases in (QUICK | (QUICK_OURS if tool == OURS else {}) if quick else FAMILIES).items():
+            given_up = set[str]()
+            for case in cases:
+                for row in _pair(replace(case, tool=tool), given_up):
+                    tell(f"{tool}: {row.case.action} {row.case.calls} calls, {family}")
+                    yield family, row
+
+
+def _pair(case: Case, given_up: set[str]) -> Iterator[Row]:
+    """The row of recording and that of replaying what was recorded; less where a smaller one was given up."""
+    with tempfile.TemporaryDirectory(prefix="llmlog-benchmark-") as name:
+        folder, tool = Path(name), TOOLS[case.tool]
+        with server.running() as base_url:
+            recorded = run(replace(case, rounds=0) if "record" in given_up else case, folder, base_url)
+            recorded_at = base_url
+        if "record" not in given_up:
+            yield recorded
+        if recorded.stopped is not None:
+            given_up.add("record")
+        if "replay" in given_up:
+            return
+        if not list(folder.rglob("*tool-0*")) and tool.grow:
+            small = _file(folder, "warm]")
+            tool.grow(small, small.with_name(small.name.replace("warm", "tool-0")), case.calls)
+        if recorded.fault is None:
+            row = replayed(case, folder, recorded_at)
+            if row.stopped is not None:
+                given_up.add("replay")
+            yield row
+
+
+def replayed(case: Case, folder: Path, base_url: str) -> Row:
+    """The row of replaying: each test has a copy of what the first one recorded, so that it is asked the same."""
+    first = _file(folder, "tool-0")
+    for number in range(1, case.rounds):
+        copy = first.with_name(first.name.replace("tool-0", f"tool-{number}"))
+        copy.unlink(missing_ok=True)
+        os.link(first, copy)
+    return run(replace(case, action="replay"), folder, base_url)
+
+
+def run(case: Case, folder: Path, base_url: str) -> Row:
+    """The row of a case, by a process of its own."""
+    command = [sys.executable, "-m", "sidebyside.worker", json.dumps(asdict(case)), base_url, str(folder)]
+    result = folder / "result.json"
+    result.unlink(missing_ok=True)
+    environ = processes.environ(LANGSMITH_TRACING="false", CI="", PYTEST_ADDOPTS="")
+    done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False)
+    if not result.exists():
+        return Row(case, fault=done.stderr[-3000:])
+    return _row(case, folder, json.loads(result.read_text(encoding="utf-8")))
+
+
+def _row(case: Case, folder: Path, found: dict[str, Any]) -> Row:
+    tests = {each["id"]: each for each in found["timed"]}
+    first = list(folder.rglob("*tool-0*"))
+    return Row(
+        case,
+        rounds=tuple(_rounds(tests)),
+        stopped=found.get("stopped"),
+        done=found.get("done", 0),
+        size=first[0].stat().st_size if first else None,
+        delays=tuple(delay for id, each in tests.items() if id.startswith("tool-") for delay in each["delays"]),
+        bare=tuple(delay for id, each in tests.items() if id.startswith("floor-") for delay in each["delays"]),
+        fault=found.get("fault"),
+    )
+
+
+def _rounds(tests: dict[str, dict[str, Any]]) -> Iterator[Round]:
+    """A test of the tool, and the mean of the floors before and after it."""
+    order = [each for id, each in tests.items() if not id.startswith("warm")]
+    for before, test, after in zip(order[::2], order[1::2], order[2::2], strict=False):
+        floor = [(each["wall"] / each["calls"], each["cpu"] / each["calls"]) for each in (before, after)]
+        wall, cpu = (sum(values) / 2 for values in zip(*floor, strict=True))
+        yield Round(wall, cpu, test["wall"] / test["calls"], test["cpu"] / test["calls"])
+
+
+def _file(folder: Path, part: str) -> Path:
+    return next(path for path in sorted(folder.rglob("*")) if part in path.name and path.is_file())
+
+
+def paced(tell: Callable[[str], None]) -> Iterator[Row]:
+    """Yield the rows of streams whose first chunk is timed, of all tools while they record."""
+    for tool in filter(installed, TOOLS):
+        for case in PACED:
+            with tempfile.TemporaryDirectory(prefix="llmlog-benchmark-") as name, server.running() as base_url:
+                tell(f"{tool}: the first chunk of {case.calls} streams, {case.width} at once")
+                yield run(replace(case, tool=tool), Path(name), base_url)
+
+
