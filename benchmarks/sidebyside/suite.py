@@ -13,13 +13,13 @@ from sidebyside.worker import RUN
 
 CALLERS = {kind: Caller(RUN.case, RUN.base_url, bare=kind == "floor") for kind in ("floor", "tool")}
 WARM_UP = 2
-"""Calls of the first test, which brings in what a tool loads late."""
+"""Calls of the first tests, which bring in what is loaded late."""
 
 
 def _tests() -> Iterator[Any]:
     marks = [getattr(pytest.mark, RUN.tool.marker)] if RUN.tool.marker else []
     yield pytest.param("tool", WARM_UP, id="warm", marks=marks)
-    yield pytest.param("floor", min(RUN.case.calls, 100), id="warm-floor")
+    yield pytest.param("floor", WARM_UP, id="warm-floor")
     for number in range(RUN.case.rounds):
         yield pytest.param("floor", min(RUN.case.calls, 1000), id=f"floor-{number}")
         yield pytest.param("tool", RUN.case.calls, id=f"tool-{number}", marks=marks)

@@ -65,9 +65,12 @@ TOOLS = {
     for tool in (
         Tool("pytest-llmlog", "pytest-llmlog", "llmlog", ("--llmlog", "--llmlog-mode=record"), ("--llmlog", "--llmlog-mode=replay"), limit=600),
         Tool("cassetter", "cassetter", "cassetter", _RECORD, _REPLAY, "vcr", {"match_on": _MATCH}),
+        Tool("cassetter, JSON compared", "cassetter", "cassetter", _RECORD, _REPLAY, "vcr", {"match_on": ["method", "uri", "json_body"]}),
         Tool("pytest-recording, YAML", "pytest-recording", "recording", _RECORD, _REPLAY, "vcr", {"match_on": _MATCH}, _grow),
         Tool("pytest-recording, JSON", "pytest-recording", "recording", _RECORD, _REPLAY, "vcr", {"match_on": _MATCH, "serializer": "json"}, _grow),
         Tool("langsmith's cache", "langsmith", None, grow=_grow),
     )
 }
 OURS = "pytest-llmlog"
+VARIED = (OURS, "cassetter", "pytest-recording, YAML")
+"""Those measured in every way; the others are told from them by plain calls."""
