@@ -114,9 +114,10 @@ def run(count: int) -> None:
         for number in range(rounds):
             golden.save(folder / "goldens" / f"test_bench_{count}" / f"test_replay[{number}].json", made)
         sys.path.insert(0, name)
-        code = pytest.main(
-            [name, "--rootdir", name, "--llmlog", "--llmlog-mode=replay", "-q", "-s", "-p", "no:cacheprovider", "-p", "no:xdist"]
-        )
+        without = [
+            f"-pno:{plugin}" for plugin in ("cacheprovider", "xdist", "cassetter", "recording")
+        ]  # both of the last own one option
+        code = pytest.main([name, "--rootdir", name, "--llmlog", "--llmlog-mode=replay", "-q", "-s", *without])
         sys.path.remove(name)
         sys.modules.pop("benchmark_parts", None)
         assert code == 0

@@ -1,1 +1,1 @@
-"""This package beside what a user would pick instead, measured in one run."""
+"""The package beside what a user would pick instead, measured in one run."""

@@ -71,4 +71,7 @@ def measure(quick: bool, tell: Callable[[str], None]) -> list[Golden]:
     """Measure goldens of several sizes, of calls with a question of 1.7 KB and an answer of 1 KB."""
     tell("goldens")
     with tempfile.TemporaryDirectory(prefix="llmlog-benchmark-") as name:
-        return [_one(count, Path(name), 3 if quick or count > 1000 else 9) for count in ((10, 100) if quick else (10, 100, 1_000, 10_000))]
+        return [
+            _one(count, Path(name), 3 if quick or count > 1000 else 9)
+            for count in ((10, 100) if quick else (10, 100, 1_000, 10_000))
+        ]

@@ -49,10 +49,14 @@ def _timed(work: Work) -> tuple[float, float]:
 
 def _rate(what: str, floor: str, turns: Sequence[tuple[tuple[float, float], tuple[float, float]]]) -> Rate:
     """Of turns of (the floor's wall and CPU seconds a line, ours)."""
-    wall, cpu = ([(base[kind], ours[kind]) for base, ours in turns] for kind in (0, 1))
-    rates = [Spread.of([1 / ours for _, ours in pairs]) for pairs in (wall, cpu)]
-    ratios = [Spread.of([ours / base for base, ours in pairs]) for pairs in (wall, cpu)]
-    return Rate(what, floor, *rates, *ratios)
+
+    def rate(kind: int) -> Spread:
+        return Spread.of([1 / ours[kind] for _, ours in turns])
+
+    def ratio(kind: int) -> Spread:
+        return Spread.of([ours[kind] / base[kind] for base, ours in turns])
+
+    return Rate(what, floor, rate(0), rate(1), ratio(0), ratio(1))
 
 
 def _append(folder: Path, records: list[dict[str, Any]], count: int, rounds: int) -> Rate:
@@ -142,4 +146,8 @@ def measure(quick: bool, tell: Callable[[str], None]) -> list[Rate]:
         questions.make(long, count)
         with long.open("rb") as file:
             records = [json.loads(line) for line in islice(file, 1000)]
-        return [_append(folder, records, min(count, 50_000), rounds), _validate(short, long, count - count // 4, rounds), _read(long, rounds)]
+        return [
+            _append(folder, records, min(count, 50_000), rounds),
+            _validate(short, long, count - count // 4, rounds),
+            _read(long, rounds),
+        ]

@@ -11,7 +11,11 @@ def text(found: results.Results) -> str:
     """``RESULTS.md``."""
     facts = "\n".join(f"- {name}: {value}" for name, value in found.facts.items())
     kept = ((each.what, each.limit, each.measured, HELD[each.held]) for each in promises.kept(found))
-    quick = "A quick run, of few rounds and small sizes: it shows that everything works, and its figures say little.\n\n" if found.quick else ""
+    quick = (
+        "A quick run, of few rounds and small sizes: it shows that everything works, and its figures say little.\n\n"
+        if found.quick
+        else ""
+    )
     return f"""# Results
 
 {quick}Written by `python benchmarks/all.py`; [what is measured, and how](README.md). Medians, in parentheses the least and the greatest.

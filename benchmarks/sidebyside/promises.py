@@ -37,7 +37,9 @@ def _ratios(results: Results) -> Iterator[Promise]:
         ("record", "recording, against the same calls without the plugin, loopback server, whole tests"),
     ):
         ours = {calls: row for (tool, calls), row in _plain(results, action).items() if tool == OURS and row.rounds}
-        told = "; ".join(f"{row.wall_ratio.median:.2f} × (CPU {row.cpu_ratio.median:.2f} ×) at {calls:,}" for calls, row in ours.items())
+        told = "; ".join(
+            f"{row.wall_ratio.median:.2f} × (CPU {row.cpu_ratio.median:.2f} ×) at {calls:,}" for calls, row in ours.items()
+        )
         yield Promise(what, "≤ 1.15 ×", told, all(row.wall_ratio.median <= 1.15 for row in ours.values()) if ours else None)
 
 
@@ -71,7 +73,12 @@ def _chunks(results: Results) -> Iterator[Promise]:
 def _start(results: Results) -> Iterator[Promise]:
     found = next((row for row in results.started if row.start.name == "installed, not enabled"), None)
     if found is not None:
-        yield Promise("start of pytest, installed but not enabled", "≤ 10 ms", f"{found.wall_over.told('{:.1f}', 1000)} ms", found.wall_over.median <= 0.01)
+        yield Promise(
+            "start of pytest, installed but not enabled",
+            "≤ 10 ms",
+            f"{found.wall_over.told('{:.1f}', 1000)} ms",
+            found.wall_over.median <= 0.01,
+        )
 
 
 def _log(results: Results) -> Iterator[Promise]:
@@ -81,7 +88,12 @@ def _log(results: Results) -> Iterator[Promise]:
                 yield Promise(rate.what, f"≥ {least:,} a second", rate.wall.told("{:,.0f}"), rate.wall.median >= least)
                 if rate.memory:
                     short, long = rate.memory
-                    yield Promise("memory of llmlog validate", "flat", f"{short} MB, and {long} MB for four times the lines", long <= short * 1.1)
+                    yield Promise(
+                        "memory of llmlog validate",
+                        "flat",
+                        f"{short} MB, and {long} MB for four times the lines",
+                        long <= short * 1.1,
+                    )
 
 
 def _questions(results: Results) -> Iterator[Promise]:
@@ -89,4 +101,9 @@ def _questions(results: Results) -> Iterator[Promise]:
         if row.way == "llmlog, DuckDB":
             limit, told = row.answered.wall <= 3 and row.answered.peak <= 500, row.answered.told()
             held = limit if row.lines == 1_000_000 else None
-            yield Promise(f"llmlog {row.question} over {row.lines:,} lines ({row.size / 1e9:.2f} GB)", "1,000,000 lines: ≤ 3 s, ≤ 500 MB", told, held)
+            yield Promise(
+                f"llmlog {row.question} over {row.lines:,} lines ({row.size / 1e9:.2f} GB)",
+                "1,000,000 lines: ≤ 3 s, ≤ 500 MB",
+                told,
+                held,
+            )

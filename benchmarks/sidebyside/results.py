@@ -39,7 +39,9 @@ def calls(results: Results, action: str) -> str:
     parts = []
     for family in families:
         rows = [row for name, row in results.calls if name == family and row.case.action == action]
-        parts.append(f"### {action.capitalize()}: {family}\n\n" + table(_HEADS, map(_call, sorted(rows, key=lambda row: row.case.calls))))
+        parts.append(
+            f"### {action.capitalize()}: {family}\n\n" + table(_HEADS, map(_call, sorted(rows, key=lambda row: row.case.calls)))
+        )
     return "\n".join(parts)
 
 
@@ -52,7 +54,15 @@ def _call(row: Row) -> Sequence[object]:
     if row.fault is not None:
         return (*head, "failed: " + row.fault.strip().splitlines()[-1].replace("|", "/"), "", "", "", "", size)
     if row.stopped is not None:
-        return (*head, f"> {TOOLS[row.case.tool].limit:.0f} s: given up after {row.stopped:.0f} s and {row.done:,} calls", "", "", "", "", size)
+        return (
+            *head,
+            f"> {TOOLS[row.case.tool].limit:.0f} s: given up after {row.stopped:.0f} s and {row.done:,} calls",
+            "",
+            "",
+            "",
+            "",
+            size,
+        )
     figures = (row.wall_ratio.told(), row.cpu_ratio.told(), row.cpu.told("{:,.0f}", 1e6), row.floor_cpu.told("{:,.0f}", 1e6))
     return (*head, *figures, len(row.rounds), size)
 
@@ -66,7 +76,13 @@ def streams(results: Results) -> str:
         told = (_delays(row.delays), _delays(row.bare), f"{(percentile(row.delays, 0.5) - percentile(row.bare, 0.5)) * 1000:.2f}")
         return (row.case.width, row.case.tool, *told)
 
-    heads = ("streams at once", "tool, recording", "delay, ms: median / 95 % / 99 % / greatest", "the same without a tool", "medians' difference, ms")
+    heads = (
+        "streams at once",
+        "tool, recording",
+        "delay, ms: median / 95 % / 99 % / greatest",
+        "the same without a tool",
+        "medians' difference, ms",
+    )
     return table(heads, map(line, sorted(results.streams, key=lambda row: row.case.width)))
 
 
@@ -81,7 +97,10 @@ def started(results: Results) -> str:
         times = (row.wall, row.cpu, row.wall_over, row.cpu_over)
         return (row.what, row.start.name, *(each.told("{:.1f}", 1000) for each in times), row.wall.count)
 
-    return table(("session", "plugin", "wall, ms", "CPU, ms", "wall over the first, ms", "CPU over the first, ms", "sessions"), map(line, results.started))
+    return table(
+        ("session", "plugin", "wall, ms", "CPU, ms", "wall over the first, ms", "CPU over the first, ms", "sessions"),
+        map(line, results.started),
+    )
 
 
 def rates(results: Results) -> str:
@@ -92,7 +111,14 @@ def rates(results: Results) -> str:
         memory = "–" if row.memory is None else "{} → {}".format(*row.memory)
         return (row.what, row.wall.told("{:,.0f}"), row.cpu.told("{:,.0f}"), ratios, row.floor, memory)
 
-    heads = ("records of 1 KB", "a second", "a CPU second", "time ÷ floor", "floor", "peak memory of a file and of one 4 times as long, MB")
+    heads = (
+        "records of 1 KB",
+        "a second",
+        "a CPU second",
+        "time ÷ floor",
+        "floor",
+        "peak memory of a file and of one 4 times as long, MB",
+    )
     return table(heads, map(line, results.rates))
 
 

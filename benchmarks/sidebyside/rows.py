@@ -17,7 +17,12 @@ from sidebyside import processes, server
 from sidebyside.tools import OURS, TOOLS, VARIED
 from sidebyside.values import Case, Round, Row
 
-MODULES = {"cassetter": "cassetter", "pytest-recording": "pytest_recording", "langsmith": "langsmith", "pytest-llmlog": "pytest_llmlog"}
+MODULES = {
+    "cassetter": "cassetter",
+    "pytest-recording": "pytest_recording",
+    "langsmith": "langsmith",
+    "pytest-llmlog": "pytest_llmlog",
+}
 PLAIN = "plain"
 FAMILIES: dict[str, tuple[Case, ...]] = {
     PLAIN: tuple(Case("", "record", calls, rounds=rounds) for calls, rounds in ((10, 40), (100, 12), (1_000, 4), (10_000, 2))),
@@ -28,8 +33,8 @@ FAMILIES: dict[str, tuple[Case, ...]] = {
 }
 """What every tool is measured with, the smaller before the greater: a tool whose test is given up is spared the greater ones."""
 
-QUICK = {PLAIN: (Case("", "record", 50, rounds=3),)}
-QUICK_OURS = {
+QUICK: dict[str, tuple[Case, ...]] = {PLAIN: (Case("", "record", 50, rounds=3),)}
+QUICK_OURS: dict[str, tuple[Case, ...]] = {
     "streamed in 100 chunks": (Case("", "record", 20, streamed=True),),
     "64 at once": (Case("", "record", 128, width=64),),
     "bodies of 200 KB": (Case("", "record", 20, size=200_000),),

@@ -71,7 +71,9 @@ async def _main() -> None:
 @contextmanager
 def running() -> Iterator[str]:
     """Yield the base URL of a server that runs as long as the block does."""
-    process = subprocess.Popen([sys.executable, "-m", "sidebyside.server"], stdout=subprocess.PIPE, text=True, env=processes.environ())
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sidebyside.server"], stdout=subprocess.PIPE, text=True, env=processes.environ()
+    )
     try:
         assert process.stdout is not None
         yield process.stdout.readline().strip()

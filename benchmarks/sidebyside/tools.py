@@ -7,7 +7,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-PLUGINS = ("llmlog", "recording", "cassetter", "langsmith_plugin", "xdist", "randomly", "rerunfailures", "asyncio", "hypothesispytest")
+PLUGINS = (
+    "llmlog",
+    "recording",
+    "cassetter",
+    "langsmith_plugin",
+    "xdist",
+    "randomly",
+    "rerunfailures",
+    "asyncio",
+    "hypothesispytest",
+)
 """pytest plugins that may be installed; a session has none of them but the tool's own."""
 
 
@@ -63,11 +73,35 @@ _RECORD, _REPLAY = ("--record-mode=once",), ("--record-mode=none",)
 TOOLS = {
     tool.name: tool
     for tool in (
-        Tool("pytest-llmlog", "pytest-llmlog", "llmlog", ("--llmlog", "--llmlog-mode=record"), ("--llmlog", "--llmlog-mode=replay"), limit=600),
+        Tool(
+            "pytest-llmlog",
+            "pytest-llmlog",
+            "llmlog",
+            ("--llmlog", "--llmlog-mode=record"),
+            ("--llmlog", "--llmlog-mode=replay"),
+            limit=600,
+        ),
         Tool("cassetter", "cassetter", "cassetter", _RECORD, _REPLAY, "vcr", {"match_on": _MATCH}),
-        Tool("cassetter, JSON compared", "cassetter", "cassetter", _RECORD, _REPLAY, "vcr", {"match_on": ["method", "uri", "json_body"]}),
+        Tool(
+            "cassetter, JSON compared",
+            "cassetter",
+            "cassetter",
+            _RECORD,
+            _REPLAY,
+            "vcr",
+            {"match_on": ["method", "uri", "json_body"]},
+        ),
         Tool("pytest-recording, YAML", "pytest-recording", "recording", _RECORD, _REPLAY, "vcr", {"match_on": _MATCH}, _grow),
-        Tool("pytest-recording, JSON", "pytest-recording", "recording", _RECORD, _REPLAY, "vcr", {"match_on": _MATCH, "serializer": "json"}, _grow),
+        Tool(
+            "pytest-recording, JSON",
+            "pytest-recording",
+            "recording",
+            _RECORD,
+            _REPLAY,
+            "vcr",
+            {"match_on": _MATCH, "serializer": "json"},
+            _grow,
+        ),
         Tool("langsmith's cache", "langsmith", None, grow=_grow),
     )
 }

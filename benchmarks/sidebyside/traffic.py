@@ -34,7 +34,7 @@ def messages(number: int, size: int) -> list[dict[str, str]]:
 @lru_cache
 def answer(size: int) -> bytes:
     """A whole answer of about ``size`` bytes."""
-    message = {"role": "assistant", "content": text(size - 700), "refusal": None, "annotations": []}
+    message: dict[str, Any] = {"role": "assistant", "content": text(size - 700), "refusal": None, "annotations": []}
     choices = [{"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}]
     return _compact({**HEAD, "object": "chat.completion", "choices": choices, "usage": USAGE, "service_tier": "default"})
 

@@ -24,6 +24,7 @@ from sidebyside.values import Case
 if TYPE_CHECKING:
     from sidebyside.calls import Caller
 
+
 @dataclass(frozen=True)
 class Timed:
     """One test: its id, how many calls it made, and what they took, in seconds."""
@@ -90,7 +91,7 @@ def main() -> None:
     path = shutil.copy(Path(__file__).with_name("suite.py"), RUN.folder / "test_calls.py")
     Path(RUN.folder, "pytest.ini").write_text("[pytest]\nfilterwarnings = ignore\n", encoding="utf-8")
     signal.signal(signal.SIGALRM, RUN.give_up)
-    arguments = [path, f"--rootdir={RUN.folder}", "-q", "-x", "-pno:cacheprovider", *RUN.tool.arguments(RUN.case.action)]
+    arguments = [str(path), f"--rootdir={RUN.folder}", "-q", "-x", "-pno:cacheprovider", *RUN.tool.arguments(RUN.case.action)]
     output = io.StringIO()
     with contextlib.redirect_stdout(output):
         code = pytest.main(arguments, plugins=[RUN])
