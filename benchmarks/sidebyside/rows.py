@@ -35,12 +35,12 @@ FAMILIES: dict[str, tuple[Case, ...]] = {
 
 QUICK: dict[str, tuple[Case, ...]] = {PLAIN: (Case("", "record", 50, rounds=3),)}
 QUICK_OURS: dict[str, tuple[Case, ...]] = {
-    "streamed in 100 chunks": (Case("", "record", 20, streamed=True),),
-    "64 at once": (Case("", "record", 128, width=64),),
-    "bodies of 200 KB": (Case("", "record", 20, size=200_000),),
+    "streamed in 100 chunks": (Case("", "record", 10, streamed=True, rounds=2),),
+    "64 at once": (Case("", "record", 64, width=64, rounds=2),),
+    "bodies of 200 KB": (Case("", "record", 10, size=200_000, rounds=2),),
 }
 PACED = (Case("", "paced", 20, streamed=True, rounds=1), Case("", "paced", 256, streamed=True, width=64, rounds=2))
-PACED_QUICK = (Case("", "paced", 10, streamed=True, rounds=1), Case("", "paced", 128, streamed=True, width=64, rounds=1))
+PACED_QUICK = (Case("", "paced", 5, streamed=True, rounds=1), Case("", "paced", 128, streamed=True, width=64, rounds=1))
 """Streams whose first chunk is timed; the tools record. All that stand on vcrpy wait for the whole answer, so one of them is enough."""
 
 
