@@ -69,34 +69,30 @@ def _families(tool: str, quick: bool) -> dict[str, tuple[Case, ...]]:
 def _pair(case: Case, given_up: set[str]) -> Iterator[Row]:
     """The row of recording and that of replaying what was recorded; less where a smaller one was given up."""
     with tempfile.TemporaryDirectory(prefix="llmlog-benchmark-") as name:
-        folder, tool = Path(name), TOOLS[case.tool]
+        folder = Path(name)
         with server.running() as base_url:
             recorded = run(replace(case, rounds=0) if "record" in given_up else case, folder, base_url)
             recorded_at = base_url
-        if "record" not in given_up:
-            yield recorded
-        if recorded.stopped is not None:
-            given_up.add("record")
-        if "replay" in given_up:
-            return
-        if not list(folder.rglob("*tool-0*")) and tool.grow:
-            small = _file(folder, "warm]")
-            tool.grow(small, small.with_name(small.name.replace("warm", "tool-0")), case.calls)
-        if recorded.fault is None:
-            row = replayed(case, folder, recorded_at)
-            if row.stopped is not None:
-                given_up.add("replay")
-            yield row
+        rows = [] if "record" in given_up else [recorded]
+        if recorded.fault is None and "replay" not in given_up:
+            rows.append(_replayed(case, folder, recorded_at))
+        given_up.update(row.case.action for row in rows if row.stopped is not None)
+        yield from rows
 
 
-def replayed(case: Case, folder: Path, base_url: str) -> Row:
+def _replayed(case: Case, folder: Path, base_url: str) -> Row:
     """The row of replaying: each test has a copy of what the first one recorded, so that it is asked the same."""
-    first = _file(folder, "tool-0")
+    grow = TOOLS[case.tool].grow
+    if grow and (warm := _file(folder, "warm]")) and not _file(folder, "tool-0"):
+        grow(warm, warm.with_name(warm.name.replace("warm", "tool-0")), case.calls)
+    case, first = replace(case, action="replay"), _file(folder, "tool-0")
+    if first is None:
+        return Row(case, fault="nothing was recorded")
     for number in range(1, case.rounds):
         copy = first.with_name(first.name.replace("tool-0", f"tool-{number}"))
         copy.unlink(missing_ok=True)
         os.link(first, copy)
-    return run(replace(case, action="replay"), folder, base_url)
+    return run(case, folder, base_url)
 
 
 def run(case: Case, folder: Path, base_url: str) -> Row:
@@ -113,13 +109,13 @@ def run(case: Case, folder: Path, base_url: str) -> Row:
 
 def _row(case: Case, folder: Path, found: dict[str, Any]) -> Row:
     tests = {each["id"]: each for each in found["timed"]}
-    first = list(folder.rglob("*tool-0*"))
+    recording = _file(folder, "tool-0")
     return Row(
         case,
         rounds=tuple(_rounds(tests)),
         stopped=found.get("stopped"),
         done=found.get("done", 0),
-        size=first[0].stat().st_size if first else None,
+        size=recording.stat().st_size if recording else None,
         delays=tuple(delay for id, each in tests.items() if id.startswith("tool-") for delay in each["delays"]),
         bare=tuple(delay for id, each in tests.items() if id.startswith("floor-") for delay in each["delays"]),
         fault=found.get("fault"),
@@ -135,8 +131,9 @@ def _rounds(tests: dict[str, dict[str, Any]]) -> Iterator[Round]:
         yield Round(wall, cpu, test["wall"] / test["calls"], test["cpu"] / test["calls"])
 
 
-def _file(folder: Path, part: str) -> Path:
-    return next(path for path in sorted(folder.rglob("*")) if part in path.name and path.is_file())
+def _file(folder: Path, part: str) -> Path | None:
+    """The golden or cassette of a test."""
+    return next((path for path in sorted(folder.rglob("*")) if part in path.name and path.is_file()), None)
 
 
 def paced(quick: bool, tell: Callable[[str], None]) -> Iterator[Row]:

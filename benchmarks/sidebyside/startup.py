@@ -96,7 +96,7 @@ def _compare(what: str, starts: Sequence[Start], rounds: int, pythons: dict[bool
 
 def measure(quick: bool, tell: Callable[[str], None]) -> list[Started]:
     """Run sessions of all kinds in turns."""
-    rounds, many = (3, 500) if quick else (15, 5000)
+    rounds, many = (2, 500) if quick else (15, 5000)
     with tempfile.TemporaryDirectory(prefix="llmlog-benchmark-") as name:
         tell("start-up of pytest")
         pythons = {installed: environment(Path(name, f"env-{installed}"), installed) for installed in (False, True)}
@@ -107,5 +107,5 @@ def measure(quick: bool, tell: Callable[[str], None]) -> list[Started]:
         rows = _compare("--collect-only, 1 test", STARTS, rounds, pythons, folder, "--collect-only")
         source = f"import pytest\n\n@pytest.mark.parametrize('n', range({many}))\ndef test_it(n):\n    pass\n"
         (folder / "test_it.py").write_text(source)
-        rows += _compare(f"--collect-only, {many:,} tests", TWO, rounds // 3, pythons, folder, "--collect-only")
-        return rows + _compare(f"{many:,} tests run, none makes a call", TWO, rounds // 3, pythons, folder)
+        rows += _compare(f"--collect-only, {many:,} tests", TWO, max(1, rounds // 3), pythons, folder, "--collect-only")
+        return rows + _compare(f"{many:,} tests run, none makes a call", TWO, max(1, rounds // 3), pythons, folder)

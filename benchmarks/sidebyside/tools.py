@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sidebyside import grown
+
 PLUGINS = (
     "llmlog",
     "recording",
@@ -51,60 +53,23 @@ class Tool:
         return [*chosen, *(f"-pno:{name}" for name in PLUGINS if name != self.plugin)]
 
 
-def _grow(recorded: Path, path: Path, calls: int) -> None:
-    """Write a cassette of vcrpy with the first call of another one, asked with each number."""
-    from vcr.persisters.filesystem import FilesystemPersister
-    from vcr.request import Request
-    from vcr.serializers import jsonserializer, yamlserializer
-
-    serializer = jsonserializer if recorded.suffix == ".json" else yamlserializer
-    requests, responses = FilesystemPersister.load_cassette(recorded, serializer)
-    first, body = requests[0], requests[0].body
-    assert body.count(b"00000000 ") == 1, "the recorded call has another number"
-    grown = [
-        Request(first.method, first.uri, body.replace(b"00000000 ", b"%08d " % number), first.headers) for number in range(calls)
-    ]
-    FilesystemPersister.save_cassette(path, {"requests": grown, "responses": responses[:1] * calls}, serializer)
+def _marked(name: str, package: str, plugin: str, grow: Callable[[Path, Path, int], None], **config: Any) -> Tool:
+    """A tool whose tests have the marker ``vcr``: cassetter has kept pytest-recording's names."""
+    return Tool(name, package, plugin, ("--record-mode=once",), ("--record-mode=none",), "vcr", config, grow)
 
 
-_MATCH = ["method", "uri", "body"]
-_RECORD, _REPLAY = ("--record-mode=once",), ("--record-mode=none",)
-
+OURS = "pytest-llmlog"
+MATCH = ["method", "uri", "body"]
 TOOLS = {
     tool.name: tool
     for tool in (
-        Tool(
-            "pytest-llmlog",
-            "pytest-llmlog",
-            "llmlog",
-            ("--llmlog", "--llmlog-mode=record"),
-            ("--llmlog", "--llmlog-mode=replay"),
-            limit=600,
-        ),
-        Tool("cassetter", "cassetter", "cassetter", _RECORD, _REPLAY, "vcr", {"match_on": _MATCH}),
-        Tool(
-            "cassetter, JSON compared",
-            "cassetter",
-            "cassetter",
-            _RECORD,
-            _REPLAY,
-            "vcr",
-            {"match_on": ["method", "uri", "json_body"]},
-        ),
-        Tool("pytest-recording, YAML", "pytest-recording", "recording", _RECORD, _REPLAY, "vcr", {"match_on": _MATCH}, _grow),
-        Tool(
-            "pytest-recording, JSON",
-            "pytest-recording",
-            "recording",
-            _RECORD,
-            _REPLAY,
-            "vcr",
-            {"match_on": _MATCH, "serializer": "json"},
-            _grow,
-        ),
-        Tool("langsmith's cache", "langsmith", None, grow=_grow),
+        Tool(OURS, OURS, "llmlog", ("--llmlog", "--llmlog-mode=record"), ("--llmlog", "--llmlog-mode=replay"), limit=600),
+        _marked("cassetter", "cassetter", "cassetter", grown.cassetter, match_on=MATCH),
+        _marked("cassetter, JSON compared", "cassetter", "cassetter", grown.cassetter, match_on=["method", "uri", "json_body"]),
+        _marked("pytest-recording, YAML", "pytest-recording", "recording", grown.vcr, match_on=MATCH),
+        _marked("pytest-recording, JSON", "pytest-recording", "recording", grown.vcr, match_on=MATCH, serializer="json"),
+        Tool("langsmith's cache", "langsmith", None, grow=grown.vcr),
     )
 }
-OURS = "pytest-llmlog"
 VARIED = (OURS, "cassetter", "pytest-recording, YAML")
 """Those measured in every way; the others are told from them by plain calls."""
