@@ -25,9 +25,9 @@ MODULES = {
 }
 PLAIN = "plain"
 FAMILIES: dict[str, tuple[Case, ...]] = {
-    PLAIN: tuple(Case("", "record", calls, rounds=rounds) for calls, rounds in ((10, 40), (100, 12), (1_000, 4), (10_000, 2))),
+    PLAIN: tuple(Case("", "record", calls, rounds=rounds) for calls, rounds in ((10, 30), (100, 10), (1_000, 4), (10_000, 2))),
     "streamed in 100 chunks": (Case("", "record", 100, streamed=True, rounds=5),),
-    "64 at once": (Case("", "record", 256, width=64, rounds=6),),
+    "64 at once": (Case("", "record", 128, width=64, rounds=6),),
     "64 at once, streamed": (Case("", "record", 128, width=64, streamed=True, rounds=4),),
     "bodies of 200 KB": (Case("", "record", 100, size=200_000, rounds=4),),
 }

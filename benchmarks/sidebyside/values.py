@@ -32,7 +32,7 @@ class Case:
     width: int = 1
     size: int = 2_000
     rounds: int = 3
-    seconds: float = 15.0
+    seconds: float = 10.0
 
 
 @dataclass(frozen=True)
