@@ -63,7 +63,7 @@ def measure(quick: bool, tell: Callable[[str], None]) -> Iterator[tuple[str, Row
 def _families(tool: str, quick: bool) -> dict[str, tuple[Case, ...]]:
     if quick:
         return QUICK | QUICK_OURS if tool == OURS else QUICK
-    return FAMILIES if tool in VARIED else {PLAIN: FAMILIES[PLAIN]}
+    return FAMILIES if tool in VARIED else {PLAIN: FAMILIES[PLAIN][:-1]}
 
 
 def _pair(case: Case, given_up: set[str]) -> Iterator[Row]:

@@ -72,4 +72,4 @@ TOOLS = {
     )
 }
 VARIED = (OURS, "cassetter", "pytest-recording, YAML")
-"""Those measured in every way; the others are told from them by plain calls."""
+"""Those measured in every way; the others are told from them by plain calls, 1,000 at most."""
