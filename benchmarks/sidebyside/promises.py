@@ -7,8 +7,11 @@ from dataclasses import dataclass
 
 from sidebyside.results import Results
 from sidebyside.rows import PLAIN
-from sidebyside.tools import OURS
+from sidebyside.tools import OURS, TOOLS
 from sidebyside.values import Row, percentile
+
+PEERS = {"cassetter": 2, "pytest-recording": 50}
+"""How many times faster replay is than theirs."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +53,9 @@ def _peers(results: Results) -> Iterator[Promise]:
     if ours is None or not ours.rounds:
         return
     for (tool, calls), row in rows.items():
-        if tool == OURS or calls != most:
+        factor = PEERS.get(TOOLS[tool].package)
+        if factor is None or calls != most:
             continue
-        factor = 2 if tool.startswith("cassetter") else 50
         # Of a test that was given up, the calls made by then: those to come take longer.
         theirs = row.stopped / max(1, row.done) if row.stopped is not None else row.cpu.median
         times, added = theirs / ours.cpu.median, (theirs - ours.floor_cpu.median) / (ours.cpu.median - ours.floor_cpu.median)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -52,7 +53,7 @@ def _call(row: Row) -> Sequence[object]:
     head = (f"{row.case.calls:,}", row.case.tool)
     size = f"{row.size / row.case.calls / 1000:.1f}" if row.size and row.stopped is None else "–"
     if row.fault is not None:
-        return (*head, "failed: " + row.fault.strip().splitlines()[-1].replace("|", "/"), "", "", "", "", size)
+        return (*head, f"failed: {_reason(row.fault)}", "", "", "", "", size)
     if row.stopped is not None:
         return (
             *head,
@@ -65,6 +66,13 @@ def _call(row: Row) -> Sequence[object]:
         )
     figures = (row.wall_ratio.told(), row.cpu_ratio.told(), row.cpu.told("{:,.0f}", 1e6), row.floor_cpu.told("{:,.0f}", 1e6))
     return (*head, *figures, len(row.rounds), size)
+
+
+def _reason(fault: str) -> str:
+    """The line of pytest's output that says what was raised, without the paths of a folder that is gone."""
+    lines = fault.strip().splitlines()
+    found = next((line[1:].strip() for line in lines if line.startswith("E ")), lines[-1])
+    return re.sub(r"(?<!\S)/\S+", "…", found).replace("|", "/")[:200]
 
 
 def streams(results: Results) -> str:
