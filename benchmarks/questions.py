@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -137,16 +138,29 @@ def peak_memory() -> int:
     return int(found.split()[1]) // 1024
 
 
-def measure(way: str, path: Path, question: str) -> str:
-    """Wall and processor seconds of the best run, from the start of a process to its answer, and its peak memory in MB."""
+@dataclass(frozen=True)
+class Answered:
+    """Wall and processor seconds of the best run, from the start of a process to its answer, and the peak memory of all in MB."""
+
+    wall: float
+    cpu: float
+    peak: int
+
+    def told(self) -> str:
+        """For the table."""
+        return f"{self.wall:.2f} s ({self.cpu:.2f}), {self.peak:,} MB"
+
+
+def measure(way: str, path: Path, question: str, runs: int = RUNS) -> Answered:
+    """Answer a question so many times, each in a process of its own."""
     best, peak = (float("inf"), 0.0), 0
-    for _ in range(RUNS):
+    for _ in range(runs):
         begin, used = time.perf_counter(), _used()
         done = subprocess.run(
             [sys.executable, __file__, "--one", way, str(path), question], capture_output=True, text=True, check=True
         )
         best, peak = min(best, (time.perf_counter() - begin, _used() - used)), max(peak, int(done.stdout))
-    return f"{best[0]:.2f} s ({best[1]:.2f}), {peak:,} MB"
+    return Answered(*best, peak)
 
 
 def _used() -> float:
@@ -167,7 +181,7 @@ def main(counts: list[int]) -> None:
             make(path, count)
             compact.compact(sources.Source(str(path)), Path(f"{path}.parquet"))
             for question in ("stats", "find"):
-                cells = [measure(way, path, question) if find_spec(module) else "–" for way, (module, _) in WAYS.items()]
+                cells = [measure(way, path, question).told() if find_spec(module) else "–" for way, (module, _) in WAYS.items()]
                 print(f"| {count:,} ({path.stat().st_size / 1e6:,.0f} MB) | {question} | " + " | ".join(cells) + " |", flush=True)
             path.unlink()
             Path(f"{path}.parquet").unlink()

@@ -119,9 +119,9 @@ def run(count: int) -> None:
         for number in range(rounds):
             golden.save(folder / "goldens" / f"test_bench_{count}" / f"test_replay[{number}].json", made)
         sys.path.insert(0, name)
-        code = pytest.main(
-            [name, "--rootdir", name, "--llmlog", "--llmlog-mode=replay", "-q", "-s", "-p", "no:cacheprovider", "-p", "no:xdist"]
-        )
+        # The last two own the same option, so that pytest does not start with both of them.
+        without = [f"-pno:{plugin}" for plugin in ("cacheprovider", "xdist", "cassetter", "recording")]
+        code = pytest.main([name, "--rootdir", name, "--llmlog", "--llmlog-mode=replay", "-q", "-s", *without])
         sys.path.remove(name)
         sys.modules.pop("benchmark_parts", None)
         assert code == 0

@@ -1,0 +1,1 @@
+"""The package beside what a user would pick instead, measured in one run."""
