@@ -15,7 +15,7 @@ def tell(config: pytest.Config, figures: Mapping[str, float], violations: Iterab
 
     Does nothing without ``--junitxml``. pytest's writer is known by the method that ``record_testsuite_property`` calls.
     """
-    for writer in config.pluginmanager.get_plugins():
+    for _, writer in config.pluginmanager.list_name_plugin():  # not all that is registered can be hashed
         if hasattr(writer, "add_global_property") and hasattr(writer, "pytest_runtest_logreport"):
             for name, figure in figures.items():
                 writer.add_global_property(f"llmlog_{name}", figure)

@@ -202,6 +202,15 @@ def test_junit_has_the_run_as_well(suite: Suite) -> None:
     assert cases["test_worse"].find("failure") is not None
 
 
+def test_a_plugin_that_cannot_be_hashed_is_no_hindrance(suite: Suite) -> None:
+    recorded(suite)
+    plugin = "class Unhashable(dict):\n    pass\ndef pytest_configure(config):\n    config.pluginmanager.register(Unhashable(), 'unhashable')\n"
+    conftest = suite.path / "conftest.py"
+    conftest.write_text((conftest.read_text() if conftest.exists() else "") + "\n" + plugin)
+    suite.run("--junitxml=junit.xml").stdout.no_fnmatch_line("*unhashable*")
+    assert "llmlog_calls" in (suite.path / "junit.xml").read_text()
+
+
 @pytest.mark.parametrize("content", ["hash", "none"])
 def test_reports_say_no_more_than_the_log(suite: Suite, content: str, monkeypatch: pytest.MonkeyPatch) -> None:
     recorded(suite)
