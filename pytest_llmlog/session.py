@@ -22,7 +22,6 @@ from pytest_llmlog import (
     intercept,
     journal,
     judge,
-    junit,
     matching,
     playback,
     pricing,
@@ -31,13 +30,12 @@ from pytest_llmlog import (
     regressions,
     repeats,
     startup,
-    stored,
     templates,
 )
 from pytest_llmlog.calls import Calls
 from pytest_llmlog.compare import Terms
+from pytest_llmlog.conclusion import Conclusion
 from pytest_llmlog.errors import ConfigError, LogError
-from pytest_llmlog.files import make_private_folder, write_private_file
 from pytest_llmlog.intercept.outlets import Watch
 from pytest_llmlog.intercept.recorder import Recorder
 from pytest_llmlog.intercept.scope import Mode, Scope, tests
@@ -47,8 +45,7 @@ from pytest_llmlog.metrics import METRICS
 from pytest_llmlog.options import Options
 from pytest_llmlog.places import PLACE, Place, fixture_place, test_place
 from pytest_llmlog.printing import printable
-from pytest_llmlog.record import Interaction, RunResult, TestResult, Violation
-from pytest_llmlog.reports import terminal
+from pytest_llmlog.record import Interaction, TestResult, Violation
 from pytest_llmlog.runs import OUTSIDE
 from pytest_llmlog.settings import Settings, of_marker
 from pytest_llmlog.status import Status
@@ -106,29 +103,32 @@ class Session:
     """The plugin object of an enabled run: it opens scopes, judges and saves when they end, and reports at the end."""
 
     def __init__(self, config: pytest.Config, options: Options, recorder: Recorder, faults: list[str], status: Status) -> None:
-        self._config, self._options, self._recorder, self._faults, self._status = config, options, recorder, faults, status
+        self._config, self._options, self._recorder, self._status = config, options, recorder, status
         self._ignore = recorder.ignore
-        self._results: list[TestResult] = []
         self._cleanup = ExitStack()
         self._run_scope = self._scope("", None)
         self._any_checks = False
-        self._annotations: list[str] = []
-        self._log_begins = options.log.stat().st_size if options.log.exists() else 0
-        self._run_violations: list[Violation] = []
-        self._run_warnings: list[str] = []
-        self._leaks: list[str] = []
-        self._watch = Watch(recorder, self._leak, block=options.block_network)
-        self._limits = budgets.of_expressions(options.budget, "llmlog_budget / --llmlog-budget")
-        self._settings = startup.settings(options, self._limits.test)
+        limits = budgets.of_expressions(options.budget, "llmlog_budget / --llmlog-budget")
+        self._settings = startup.settings(options, limits.test)
         self._standards = judge.Standards(
             options.unplayed,
             baseline.resolve(options.baseline, config.rootpath, options.log, recorder.run_id),
             options.accept,
             startup.imported(options.scorer, "llmlog_scorer"),
         )
-        self._faults += [f"baseline: passed over {fault}" for fault in self._standards.baseline.faults]
-        self._repeats = repeats.Repeats(self._made, self._standards)
+        faults += [f"baseline: passed over {fault}" for fault in self._standards.baseline.faults]
         self._coverage = coverage.Watch(config, options.golden_dir)
+        self._run = Conclusion(
+            config,
+            options,
+            recorder,
+            baseline=self._standards.baseline,
+            limits=limits.run.values(),
+            coverage=self._coverage,
+            faults=faults,
+        )
+        self._watch = Watch(recorder, self._run.leak, block=options.block_network)
+        self._repeats = repeats.Repeats(self._run.made, self._standards)
 
     @classmethod
     def start(cls, config: pytest.Config, options: Options) -> Session:
@@ -167,7 +167,7 @@ class Session:
     def _begin(self) -> None:
         loaded = startup.load_templates(self._options, self._config.rootpath)
         for pattern in templates.unmatched(self._options.templates, self._config.rootpath):
-            self._faults.append(f"llmlog_templates: no file matches {pattern!r} below {self._config.rootpath}")
+            self._run.faults.append(f"llmlog_templates: no file matches {pattern!r} below {self._config.rootpath}")
         templates.registry.register(loaded)
         self._cleanup.callback(templates.registry.forget, [template.name for template in loaded])
         playback.preload()
@@ -179,9 +179,6 @@ class Session:
         self._watch.begin()
         self._cleanup.callback(self._watch.end)
         self._cleanup.enter_context(tests.beneath(self._run_scope))
-
-    def _leak(self, test_id: str, text: str) -> None:
-        self._leaks.append(f"{test_id or OUTSIDE}: {text}")
 
     def _scope(self, test_id: str, place: Place | None) -> Scope:
         path = place.path if place is not None else None
@@ -362,7 +359,7 @@ class Session:
         teardown.close()
         known = len(scope.violations)
         result = judge.finish(scope, passed=scope.passed, standards=self._standards)
-        self._results.append(result)
+        self._run.results.append(result)
         if scope.passed:
             _fail(result.violations[known:])
 
@@ -371,11 +368,7 @@ class Session:
     def pytest_report_header(self) -> list[str]:
         left = len(journal.left(journal.folder_of(self._options.log)))
         waiting = [f"llmlog: {left} recordings of a run that did not end wait: llmlog recover"] if left else []
-        return [f"llmlog: mode {self._options.mode}, log {self._shown(self._options.log)}", *waiting]
-
-    def _shown(self, path: Path) -> str:
-        root = self._config.rootpath
-        return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+        return [f"llmlog: mode {self._options.mode}, log {self._run.shown(self._options.log)}", *waiting]
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: Any) -> None:
@@ -383,22 +376,14 @@ class Session:
         if not is_worker and (result := getattr(report, "llmlog", None)) is not None:
             del report.llmlog  # pytest keeps its reports to the end of the run
             found = msgspec.convert(result, TestResult)
-            self._results.append(found)
+            self._run.results.append(found)
             if self._config.pluginmanager.has_plugin("dsession"):  # the calls of workers are seen here alone
                 self._status.count(found.live, found.live_cost_usd)
             verdict = self._repeats.take(found)
             if verdict is not None:
                 outcome = "passed" if verdict.passed else "failed"
-                self._results.append(replace(verdict, file=found.file, line=found.line, outcome=outcome))
+                self._run.results.append(replace(verdict, file=found.file, line=found.line, outcome=outcome))
                 repeats.report_of(verdict, report.location, lambda told: self._config.hook.pytest_runtest_logreport(report=told))
-
-    def _made(self, test_ids: Sequence[str]) -> Sequence[Sequence[Interaction]]:
-        """The interactions of this run's tests, from the log, where those of workers are as well."""
-        made: dict[str, list[Interaction]] = {test_id: [] for test_id in test_ids}
-        for call in stored.interactions(self._options.log, self._log_begins):
-            if call.run_id == self._recorder.run_id and call.test_id in made:
-                made[call.test_id].append(call)
-        return [calls for calls in made.values() if calls]
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -408,76 +393,25 @@ class Session:
     def pytest_testnodedown(self, node: Any) -> None:
         sent = getattr(node, "workeroutput", {}).get("llmlog")
         if sent:
-            self._results += msgspec.convert(sent["others"], list[TestResult])
-            self._leaks += sent["leaks"]
-            self._faults += [fault for fault in sent["faults"] if fault not in self._faults]
+            self._run.receive(sent)
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
         self._watch.collect()
         output = getattr(self._config, "workeroutput", None)
-        if output is None and any(test.live or test.replayed for test in self._results):
-            # Before the writer of JUnit files writes; what fixtures still call when a stopped session ends is not in them.
-            junit.tell(self._config, judge.figures_of(self._results), self._judged()[0])
+        if output is None:
+            self._run.tell_junit()
         yield
         outside = judge.finish(self._run_scope, passed=False, standards=self._standards)
         if outside.live or outside.replayed:
-            self._results.append(replace(outside, test_id=OUTSIDE))
-        if output is not None:
-            # Tests went with their own reports; fixtures and what was called outside of tests have none.
-            others = [result for result in self._results if result.test_id == OUTSIDE or "::fixture " in result.test_id]
-            output["llmlog"] = {"others": msgspec.to_builtins(others), "faults": self._faults, "leaks": self._leaks}
-            return
-        self._run_violations, self._run_warnings = self._judged()
-        if self._run_violations and session.exitstatus == pytest.ExitCode.OK:
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
-        self._keep(session.config.rootpath)
-
-    def _judged(self) -> tuple[list[Violation], list[str]]:
-        """What does not hold of the run as a whole, and what cannot be judged."""
-        violations, warnings = judge.run_budget(self._results, self._limits.run.values())
-        leaks, leak_warnings = judge.leaks(list(dict.fromkeys(self._leaks)), self._options.leaks)
-        return [*violations, *judge.over_the_suite(self._results), *leaks], [*warnings, *leak_warnings]
-
-    @property
-    def _result(self) -> RunResult:
-        return RunResult(
-            run_id=self._recorder.run_id, mode=self._options.mode, log_path=self._shown(self._options.log),
-            baseline=self._standards.baseline.name, content=self._options.content,  # type: ignore[arg-type]
-            budgets=judge.budgets_of(self._results, self._limits.run.values()),
-            coverage=self._coverage.result(),
-            tests=tuple(self._results), violations=tuple(self._run_violations), warnings=tuple(self._run_warnings),
-            faults=tuple(self._faults),
-        )  # fmt: skip
-
-    def _keep(self, root: Path) -> None:
-        """Leave what the run came to beside the log, for runs that are compared with it, and in the reports asked for."""
-        try:
-            result = self._result if self._options.content == "full" else self._result.without_content()
-            text, _ = self._recorder.redactor.bytes(msgspec.json.encode(result))
-            if any(test.live or test.replayed for test in self._results):
-                path = stored.summary_path(self._options.log, self._recorder.run_id)
-                make_private_folder(path.parent)
-                write_private_file(path, text)
-        except Exception as exc:  # a full disk, or the user's own redaction step
-            self._faults.append(f"the summary of the run could not be written: {exc}")
-            return
-        self._annotations = publishing.publish(
-            msgspec.json.decode(text, type=RunResult), self._options, self._standards.baseline,
-            root=root, log_begins=self._log_begins, fault=self._faults.append,
-        )  # fmt: skip
+            self._run.results.append(replace(outside, test_id=OUTSIDE))
+        if output is None:
+            self._run.conclude(session)
+        else:
+            output["llmlog"] = self._run.sent()
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        verbosity, unseen = self._config.get_verbosity(), self._config.getoption("tbstyle") == "no"
-        look = terminal.Look(self._config.get_terminal_writer().fullwidth, verbosity > 0, unseen)
-        told = self._result
-        if self._options.content != "full":
-            told = replace(told.without_content(), warnings=told.warnings, faults=told.faults)
-        terminal.write(told, terminalreporter, look, quiet=verbosity < 0)
-        for path in self._options.report if verbosity >= 0 else ():
-            terminalreporter.write_line(f"llmlog report: {self._shown(path)}")
-        for line in self._annotations:
-            terminalreporter.write_line(line)
+        self._run.show(terminalreporter)
 
     def pytest_unconfigure(self) -> None:
         self._cleanup.close()
