@@ -64,11 +64,21 @@ def test_every_record_is_kept_as_it_was(folder: Path) -> None:
         assert llmlog("show", call["request_id"], "--json").stdout.encode() == lines([call])
 
 
-def test_logs_that_are_kept_are_not_counted_twice(folder: Path) -> None:
-    llmlog("compact", "--keep", ".llmlog/llm_interactions.log.1")
+@pytest.mark.parametrize("asked", [[], [".llmlog/llm_interactions.log*"], "".join(f" .llmlog/llm_interactions.log{end}" for end in ("", ".1", ".1.parquet", ".2.gz", ".2.parquet")).split()])
+def test_logs_that_are_kept_are_not_counted_twice(folder: Path, asked: list[str]) -> None:
+    llmlog("compact", "--keep")
 
-    assert names(folder) == ["", ".1", ".1.parquet", ".2.gz"]
-    assert sum(row["calls"] for row in rows(llmlog("stats", "--json"))) == len(CALLS) + 1
+    assert names(folder) == ["", ".1", ".1.parquet", ".2.gz", ".2.parquet"]
+    assert sum(row["calls"] for row in rows(llmlog("stats", "--json", *asked))) == len(CALLS) + 1
+
+
+def test_a_log_beside_its_parquet_file_is_still_compacted_by_a_pattern(folder: Path) -> None:
+    llmlog("compact", "--keep")
+
+    result = llmlog("compact", ".llmlog/llm_interactions.log.*")
+
+    assert result.exit_code == 1
+    assert ".log.1: left: " in result.stderr and ".log.2.gz: left: " in result.stderr
 
 
 def test_a_damaged_log_is_left(folder: Path) -> None:
