@@ -75,8 +75,13 @@ def columns() -> list[Column]:
 
 
 def ordered(groups: Iterable[Group]) -> list[Group]:
-    """Most calls first, alike ones by name."""
-    return sorted(groups, key=lambda group: (-(group.figures["calls"] or 0), [key or "" for key in group.keys]))
+    """Most calls first, alike ones by name; within a group, most failures first."""
+    named = (Group(group.keys, group.figures, _most_first(group.errors)) for group in groups)
+    return sorted(named, key=lambda group: (-(group.figures["calls"] or 0), [key or "" for key in group.keys]))
+
+
+def _most_first(counts: dict[str, int]) -> dict[str, int]:
+    return dict(sorted(counts.items(), key=lambda entry: (-entry[1], entry[0])))
 
 
 def rounded(value: float | None) -> float | None:

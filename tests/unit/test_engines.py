@@ -175,6 +175,17 @@ def test_both_engines_agree_on_groups(tmp_path: Path, by: tuple[str, ...]) -> No
     assert_same(path, by=by)
 
 
+def test_types_of_error_are_listed_by_how_often_they_happened(tmp_path: Path) -> None:
+    path = tmp_path / "calls.log"
+    path.write_bytes(lines(failure(error_type=kind) for kind in ("A", "Z", "B", "C", "Z", None, "B", "Z")))
+    found = sources.expand([str(path)])
+    engines: tuple[Engine, ...] = (Stream(found, Damage(), lambda _: None), Duck(found, Damage()))
+
+    orders = [list(group.errors.items()) for engine in engines for group in engine.stats([], None)]
+
+    assert orders == [[("Z", 3), ("B", 2), ("A", 1), ("C", 1), ("unknown", 1)]] * 2
+
+
 def test_quantiles_are_linear_between_the_nearest_values(tmp_path: Path) -> None:
     path = tmp_path / "calls.log"
     path.write_bytes(lines(record(latency_seconds=seconds) for seconds in (1.0, 2.0, 4.0, 8.0)))
