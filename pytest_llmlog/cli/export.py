@@ -141,7 +141,7 @@ def export(
     files: tuple[str, ...], to: str, output: str, endpoint: str | None, headers: dict[str, str], table: str, follow: bool,
     state_path: Path | None, where: str | None, since: str | None,
 ) -> None:  # fmt: skip
-    r"""Write or send the log as others read it.
+    """Write or send the log as others read it.
 
     \b
     otlp           spans and metrics, OpenTelemetry GenAI conventions, over OTLP/HTTP
@@ -155,7 +155,7 @@ def export(
     nothing in a file of lines; what is sent twice over a connection carries the same id.
 
     Example: llmlog export --to otlp --endpoint http://127.0.0.1:4318 --follow --state .llmlog/otlp.state
-    """
+    """  # noqa: D301 click wants the sign itself before a list
     held, damage = reading.condition(where, since), Damage()
     tracked = follow or state_path is not None
     if tracked and to in WHOLE:

@@ -30,6 +30,7 @@ def test_every_command_has_an_example(name: str) -> None:
 
     assert result.exit_code == 0
     assert f"Example: llmlog {name}" in " ".join(result.stdout.split())
+    assert "\\b" not in result.stdout  # the sign that keeps a list's lines apart
 
 
 def calls_of(*arguments: str | Path, stdin: bytes | None = None) -> int:
