@@ -64,7 +64,14 @@ def test_every_record_is_kept_as_it_was(folder: Path) -> None:
         assert llmlog("show", call["request_id"], "--json").stdout.encode() == lines([call])
 
 
-@pytest.mark.parametrize("asked", [[], [".llmlog/llm_interactions.log*"], "".join(f" .llmlog/llm_interactions.log{end}" for end in ("", ".1", ".1.parquet", ".2.gz", ".2.parquet")).split()])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        [],
+        [".llmlog/llm_interactions.log*"],
+        "".join(f" .llmlog/llm_interactions.log{end}" for end in ("", ".1", ".1.parquet", ".2.gz", ".2.parquet")).split(),
+    ],
+)
 def test_logs_that_are_kept_are_not_counted_twice(folder: Path, asked: list[str]) -> None:
     llmlog("compact", "--keep")
 
