@@ -24,9 +24,26 @@ if TYPE_CHECKING:
 MEMORY = "350MB"
 """What DuckDB may take before it moves to the disk."""
 
-TYPES = {"text": "VARCHAR", "texts": "VARCHAR[]", "whole": "BIGINT", "number": "DOUBLE", "truth": "BOOLEAN", "labels": "JSON"}
+TYPES = {
+    "text": "VARCHAR",
+    "texts": "VARCHAR[]",
+    "whole": "BIGINT",
+    "number": "DOUBLE",
+    "truth": "BOOLEAN",
+    "labels": "JSON",
+    "refusal": "JSON",
+}
 FILE = Column("file", "text", ("file",))
 """Where a record comes from, which tells the files that hold lines that are none."""
+
+_PART = (
+    f"[part FOR part IN json_extract(response_messages, '$[*].parts[*]') "
+    f"IF json_extract_string(part, '$.type') IN ({', '.join(map(repr, rows.REFUSING))})][1]"
+)
+REFUSAL = "coalesce({})".format(
+    ", ".join(f"nullif(json_extract_string({_PART}, '$.{name}'), '')" for name in ("content", "blockReason", "type"))
+)
+"""``rows.refusal`` in DuckDB's words."""
 
 RECORD = Column("record", "text", ("record",))
 """A Parquet file's column that has the whole record."""
@@ -59,7 +76,7 @@ def _files(names: Iterable[str]) -> str:
 def _of_lines(names: Sequence[str], columns: Sequence[Column]) -> str:
     """The columns of JSON lines under their flat names; a line without a timestamp is one that could not be read."""
     usage = [column for column in columns if len(column.path) == 2]
-    types = {column.name: TYPES[column.kind] for column in columns if len(column.path) == 1}
+    types = {column.path[0]: TYPES[column.kind] for column in columns if len(column.path) == 1}
     if usage:
         types["usage"] = f"STRUCT({', '.join(f'{column.path[1]} {TYPES[column.kind]}' for column in usage)})"
     listed = ", ".join(f"{name}: {_quoted(kind)}" for name, kind in types.items())
@@ -75,6 +92,8 @@ def _flat(column: Column) -> str:
         return f"nullif(array_to_string({column.name}, ','), '')"
     if column.kind == "labels":
         return "CASE WHEN json_type(labels) = 'OBJECT' THEN labels::VARCHAR END"
+    if column.kind == "refusal":
+        return REFUSAL
     if column.kind == "number":
         return f"CASE WHEN isfinite({column.name}) THEN {column.name} END"
     return column.name if len(column.path) == 1 else f"usage.{column.path[1]}"
@@ -211,4 +230,4 @@ def to_parquet(sources: Sequence[Source], path: Path) -> tuple[int, Damage]:
 
 
 def _flat_types(columns: Sequence[Column]) -> list[tuple[str, str]]:
-    return [(column.name, TYPES["text" if column.kind in ("texts", "labels") else column.kind]) for column in columns]
+    return [(column.name, TYPES["text" if column.kind in ("texts", "labels", "refusal") else column.kind]) for column in columns]

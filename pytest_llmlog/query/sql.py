@@ -14,7 +14,15 @@ from pytest_llmlog.query.where import ORDER, And, Compare, Condition, In, Length
 Expression = Any
 """An ibis value or table; ibis has no types of its own."""
 
-TYPES = {"text": "string", "texts": "string", "whole": "int64", "number": "float64", "truth": "boolean", "labels": "string"}
+TYPES = {
+    "text": "string",
+    "texts": "string",
+    "whole": "int64",
+    "number": "float64",
+    "truth": "boolean",
+    "labels": "string",
+    "refusal": "string",
+}
 """What a column is in a database."""
 
 APPROXIMATE = frozenset({"bigquery"})
@@ -173,6 +181,7 @@ CLICKHOUSE = {
     "number": "Nullable(Float64)",
     "truth": "Nullable(Bool)",
     "labels": "Nullable(String)",
+    "refusal": "Nullable(String)",
 }
 
 

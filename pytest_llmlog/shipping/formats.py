@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from pytest_llmlog.query.columns import COLUMNS
+from pytest_llmlog.query.rows import refusal
 
 Record = Mapping[str, Any]
 Line = bytes | None
@@ -238,6 +239,8 @@ def flat(record: Record) -> dict[str, Any]:
         value = record.get(column.path[0])
         if len(column.path) == 2:
             value = (value or {}).get(column.path[1])
+        if column.kind == "refusal":
+            value = refusal(value)
         if isinstance(value, dict):
             value = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
         cells[name] = ",".join(each for each in value if each is not None) or None if isinstance(value, list) else value

@@ -123,10 +123,29 @@ def test_an_apology_or_an_offer_is_no_refusal(text: str) -> None:
     assert opening(text) is None
 
 
-@pytest.mark.parametrize("reason", ["refusal", "content_filter", "SAFETY", "PROHIBITED_CONTENT", "guardrail_intervened"])
+@pytest.mark.parametrize("reason", ["refusal", "content_filter", "SAFETY", "PROHIBITED_CONTENT", "SPII", "guardrail_intervened"])
 def test_a_refusal_that_the_provider_tells(tmp_path: Path, reason: str) -> None:
     """Anthropic's, OpenAI's and Azure's, Gemini's and Bedrock's word for it."""
     assert ("refusal", f"finish reason {reason.lower()}") in found(tmp_path, odd(finish_reasons=[reason], response=None))
+
+
+@pytest.mark.parametrize("engine", ["stream", "duckdb"])
+@pytest.mark.parametrize(
+    ("part", "words"),
+    [
+        ({"type": "refusal", "content": "I won't."}, '"I won\'t."'),
+        ({"type": "blocked", "blockReason": "PROHIBITED_CONTENT"}, "'PROHIBITED_CONTENT'"),
+        ({"type": "blocked"}, "'blocked'"),
+    ],
+)
+def test_a_refusal_that_stands_in_the_answer(tmp_path: Path, engine: str, part: dict[str, str], words: str) -> None:
+    """OpenAI's field ``refusal`` and Gemini's ``promptFeedback.blockReason``: they have a word of their own, and no text."""
+    told = [{"role": "assistant", "parts": [{"type": "text", "content": "{"}]}, {"role": "assistant", "parts": [part]}]
+    fine = odd(response_messages=told[:1])
+
+    assert found(tmp_path, fine, odd(response=None, response_messages=told), engine=engine) == [
+        ("refusal", f"told as one: {words}")
+    ]
 
 
 def test_a_loop(tmp_path: Path) -> None:

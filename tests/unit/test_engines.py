@@ -35,6 +35,11 @@ ODD_CELLS = [
     {**record(), "model": 5}, {**record(), "model": {"a": [1, "ü"]}}, {**record(), "usage": [1]}, {**record(), "usage": {"input": "x", "output": 2}},
     {**record(), "finish_reasons": "stop"}, {**record(), "finish_reasons": [1, None]}, {**record(), "tokens": 2**70},
     {**record(), "tokens": True}, {**record(), "labels": "text"}, {**record(), "labels": '{"team":"it"}'}, {**record(), "labels": {"team": ["it"], "n": None}},
+    *({**record(), "response_messages": each} for each in (
+        [{"parts": [{"type": "text"}]}, {"parts": [{"type": "refusal", "content": "no"}]}], [{"parts": [{"type": "blocked", "blockReason": "OTHER"}]}],
+        [{"parts": [{"type": "refusal", "content": ""}]}], [{"parts": [{"type": "refusal", "content": {"a": [1, "ü"]}}]}], [{"parts": {"type": "refusal"}}],
+        [{"parts": [5, {"type": ["refusal"]}]}], {"parts": []}, "refusal", [None, 7],
+    )),
     {**record(), "labels": ["team"]}, {**record(), "extra": {"deep": [None]}}, {**record(), "timestamp": 5},
 ]  # fmt: skip
 
