@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import math
+import random
 from collections.abc import Callable
 from pathlib import Path
 
@@ -178,6 +180,23 @@ def test_both_engines_agree_on_groups(tmp_path: Path, by: tuple[str, ...]) -> No
     path.write_bytes(GOOD)
 
     assert_same(path, by=by)
+
+
+def test_both_engines_sum_costs_to_the_same_digit(tmp_path: Path) -> None:
+    path, chance = tmp_path / "calls.log", random.Random(1)
+    costs = [round(chance.random() * 3, 9) for _ in range(60_000)]
+    path.write_bytes(
+        b"".join(
+            b'{"timestamp":"2026-02-25T06:13:20.000Z","cost_usd":%s}\n' % repr(cost).encode()
+            for cost in [*costs, 1e-9, 1e300, 9e6, -9e6]
+        )
+    )
+    found = sources.expand([str(path)])
+    engines: tuple[Engine, ...] = (Stream(found, Damage(), lambda _: None), Duck(found, Damage()))
+
+    told = [group.figures["cost_usd"] for engine in engines for group in engine.stats([], None)]
+
+    assert told == [round(math.fsum([*costs, 1e-9]), 9)] * 2
 
 
 def test_types_of_error_are_listed_by_how_often_they_happened(tmp_path: Path) -> None:
