@@ -73,7 +73,17 @@ def test_each_rule_with_its_figure(tmp_path: Path, engine: str, call: dict[str, 
 
 
 REFUSING = {
-    "English": ["I'm sorry, but I can't assist with that.", "As an AI model, I cannot provide this.", "I won’t create that."],
+    "English": [
+        "I'm sorry, but I can't assist with that.",
+        "As an AI model, I cannot provide this.",
+        "I won’t create that.",
+        "I apologize, but I cannot fulfill this request.",
+        "Unfortunately, I can't provide that information.",
+        "I cannot and will not help with that.",
+        "I'm sorry, but I cannot generate that content.",
+        "I must respectfully decline.",
+        "I’m not comfortable answering that.",
+    ],
     "German": ["Es tut mir leid, aber dabei kann ich Ihnen nicht helfen.", "Ich kann diese Anfrage leider nicht beantworten."],
     "French": [
         "Je suis désolé, mais je ne peux pas vous aider avec cela.",
@@ -103,6 +113,11 @@ def test_a_refusal_is_known_by_how_it_begins(spoken: str, text: str) -> None:
         "I can help with that: I'm sorry to hear it.",
         "I'm sorry to hear that your printer is on fire.",
         "I can't wait to see it!",
+        "I can’t help but notice that it is on fire.",
+        "I can't help thinking that it is on fire.",
+        "I cannot provide a better example than this one.",
+        "Unfortunately, the printer is on fire.",
+        "Ich kann Ihnen nicht nur helfen, sondern es auch zeigen.",
         "Ich kann Ihnen gern helfen.",
         "Es tut mir leid, dass Ihr Drucker brennt. Wir kümmern uns darum.",
         "Je peux vous aider.",
