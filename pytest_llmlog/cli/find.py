@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Sequence
@@ -51,7 +52,8 @@ def _ask(
 
 
 def _row(found: Found) -> dict[str, Any]:
-    return {**found.call, "how": found.how, "similarity": found.similarity, "answer": found.answer}
+    calls = json.loads(found.call["tool_calls"] or "null")
+    return {**found.call, "tool_calls": calls, "how": found.how, "similarity": found.similarity, "answer": found.answer}
 
 
 def _people(found: Sequence[Found]) -> None:
@@ -65,7 +67,7 @@ def _people(found: Sequence[Found]) -> None:
             bold=True,
         )
         click.echo(printable(f"  {call['model'] or ''}: {record.short(call['prompt'], 100)}"))
-        said = f"{call['error_type'] or ''} {call['error'] or ''}" if call["status"] == "failure" else call["response"]
+        said = f"{call['error_type'] or ''} {call['error'] or ''}" if call["status"] == "failure" else finding.answer(call)
         click.echo(printable(f"  → {record.short(said, 100)}"))
     for number, lines in finding.differences(found):
         click.secho(f"answer {number} is not as answer 1:", bold=True)
@@ -89,7 +91,7 @@ def find(
 
     Usage: llmlog find TEXT [FILE...], or llmlog find --hash HASH [FILE...], or llmlog find --like FILE:LINE [FILE...].
 
-    TEXT is looked for in prompts, answers and errors. FILES are as for stats. Exit code 0 when something was found, 1 when not, 2
+    TEXT is looked for in prompts, answers, calls for tools and errors. FILES are as for stats. Exit code 0 when something was found, 1 when not, 2
     when a log cannot be read.
 
     Example: llmlog find "printer is on fire" --since 30d

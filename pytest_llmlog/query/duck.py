@@ -32,6 +32,7 @@ TYPES = {
     "truth": "BOOLEAN",
     "labels": "JSON",
     "refusal": "JSON",
+    "calls": "JSON",
 }
 FILE = Column("file", "text", ("file",))
 """Where a record comes from, which tells the files that hold lines that are none."""
@@ -92,6 +93,8 @@ def _flat(column: Column) -> str:
         return f"nullif(array_to_string({column.name}, ','), '')"
     if column.kind == "labels":
         return "CASE WHEN json_type(labels) = 'OBJECT' THEN labels::VARCHAR END"
+    if column.kind == "calls":
+        return "CASE WHEN json_array_length(tool_calls) > 0 THEN tool_calls::VARCHAR END"
     if column.kind == "refusal":
         return REFUSAL
     if column.kind == "number":
@@ -230,4 +233,7 @@ def to_parquet(sources: Sequence[Source], path: Path) -> tuple[int, Damage]:
 
 
 def _flat_types(columns: Sequence[Column]) -> list[tuple[str, str]]:
-    return [(column.name, TYPES["text" if column.kind in ("texts", "labels", "refusal") else column.kind]) for column in columns]
+    return [
+        (column.name, TYPES["text" if column.kind in ("texts", "labels", "refusal", "calls") else column.kind])
+        for column in columns
+    ]

@@ -31,6 +31,7 @@ TYPES: dict[str, Any] = {
     "truth": bool | None,
     "labels": dict[str, Any] | None,
     "refusal": Any,
+    "calls": list[Any] | None,
 }
 
 
@@ -191,6 +192,7 @@ CASTS: dict[str, Callable[[Any], Any]] = {
     "truth": _truth,
     "labels": lambda value: value if isinstance(value, dict) else None,
     "refusal": lambda value: value,
+    "calls": lambda value: value if isinstance(value, list) else None,
 }
 """Values of another type than their column's, as DuckDB reads them: what has no meaning there is unknown."""
 
@@ -256,6 +258,8 @@ def getter(column: Column) -> Callable[[Any], Any]:
         return lambda row: ",".join(each for each in get(row) or () if each is not None) or None
     if column.kind == "labels":
         return lambda row: None if row.labels is None else msgspec.json.encode(row.labels).decode()
+    if column.kind == "calls":
+        return lambda row: msgspec.json.encode(row.tool_calls).decode() if row.tool_calls else None
     if column.kind == "refusal":
         return lambda row: refusal(row.refusal)
     if is_label(column):

@@ -22,6 +22,7 @@ TYPES = {
     "truth": "boolean",
     "labels": "string",
     "refusal": "string",
+    "calls": "string",
 }
 """What a column is in a database."""
 
@@ -190,6 +191,7 @@ CLICKHOUSE = {
     "truth": "Nullable(Bool)",
     "labels": "Nullable(String)",
     "refusal": "Nullable(String)",
+    "calls": "Nullable(String)",
 }
 
 

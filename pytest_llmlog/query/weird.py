@@ -21,7 +21,7 @@ from pytest_llmlog.query.where import Condition
 
 READ = (
     "timestamp", "request_id", "prompt_template", "model", "test_id", "operation", "response", "status", "error_type", "error_code",
-    "finish_reasons", "latency_seconds", "refusal",
+    "finish_reasons", "latency_seconds", "refusal", "tool_calls",
 )  # fmt: skip
 
 LIMIT = 3.5
@@ -113,7 +113,7 @@ def _alone(cells: dict[str, str | None]) -> Iterator[tuple[str, str]]:
         yield "refusal", f"begins {words!r}"
     if cut := next((reason for reason in reasons if reason in TRUNCATED), None):
         yield "truncated", f"finish reason {cut}"
-    asks = any("tool" in reason or "function" in reason for reason in reasons)
+    asks = cells["tool_calls"] or any("tool" in reason or "function" in reason for reason in reasons)
     if cells["status"] == "success" and cells["operation"] in TEXT and not response.strip() and not asks and not refused:
         yield "empty answer", f"{len(response)} characters"
     if loop := _loop(response):

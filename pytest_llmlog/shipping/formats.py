@@ -146,7 +146,7 @@ def flat(record: Record) -> dict[str, Any]:
             value = (value or {}).get(column.path[1])
         if column.kind == "refusal":
             value = refusal(value)
-        if isinstance(value, dict):
+        if isinstance(value, dict) or (column.kind == "calls" and value):
             value = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
         cells[name] = ",".join(each for each in value if each is not None) or None if isinstance(value, list) else value
     return cells

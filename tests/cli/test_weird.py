@@ -176,8 +176,18 @@ def test_no_loop(tmp_path: Path, text: str) -> None:
     assert found(tmp_path, odd(response=text)) == []
 
 
-def test_a_call_for_a_tool_is_no_empty_answer(tmp_path: Path) -> None:
-    assert found(tmp_path, odd(response=None, finish_reasons=["tool_calls"]), odd(response=None, operation="embeddings")) == []
+@pytest.mark.parametrize("engine", ["stream", "duckdb"])
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"finish_reasons": ["tool_calls"]},
+        {"finish_reasons": ["STOP"], "tool_calls": [{"id": None, "name": "look", "arguments": {}}]},
+    ],
+)
+def test_a_call_for_a_tool_is_no_empty_answer(tmp_path: Path, told: dict[str, Any], engine: str) -> None:
+    """Gemini's, Ollama's and the responses API's reasons do not tell that it is one."""
+    assert found(tmp_path, odd(response=None, **told), odd(response=None, operation="embeddings"), engine=engine) == []
+    assert found(tmp_path, odd(response=None, tool_calls=[]), engine=engine) == [("empty answer", "0 characters")]
 
 
 def test_an_error_is_new_once_and_not_at_the_beginning(tmp_path: Path) -> None:

@@ -42,6 +42,7 @@ ODD_CELLS = [
         [{"parts": [{"type": "refusal", "content": ""}]}], [{"parts": [{"type": "refusal", "content": {"a": [1, "ü"]}}]}], [{"parts": {"type": "refusal"}}],
         [{"parts": [5, {"type": ["refusal"]}]}], {"parts": []}, "refusal", [None, 7],
     )),
+    *({**record(), "tool_calls": each} for each in ([{"id": None, "name": "ü", "arguments": {"a": [1, None]}}], [], "text", {"name": "look"}, [7])),
     {**record(), "labels": ["team"]}, {**record(), "extra": {"deep": [None]}}, {**record(), "timestamp": 5},
 ]  # fmt: skip
 
