@@ -56,7 +56,7 @@ def _row(found: Found) -> dict[str, Any]:
     return {**found.call, "tool_calls": calls, "how": found.how, "similarity": found.similarity, "answer": found.answer}
 
 
-def _people(found: Sequence[Found]) -> None:
+def _people(found: Sequence[Found], like: str | None, wanted: dict[str, Any] | None) -> None:
     for each in found:
         call = each.call
         near = f" {each.similarity:.0%} alike" if each.how == "near" else ""
@@ -69,8 +69,10 @@ def _people(found: Sequence[Found]) -> None:
         click.echo(printable(f"  {call['model'] or ''}: {record.short(call['prompt'], 100)}"))
         said = f"{call['error_type'] or ''} {call['error'] or ''}" if call["status"] == "failure" else finding.answer(call)
         click.echo(printable(f"  → {record.short(said, 100)}"))
-    for number, lines in finding.differences(found):
-        click.secho(f"answer {number} is not as answer 1:", bold=True)
+    said = finding.answer(wanted) if wanted else None
+    first = "answer 1" if said is None else f"that of {like}"
+    for number, lines in finding.differences(found, said):
+        click.secho(printable(f"answer {number} is not as {first}:"), bold=True)
         for line in lines:
             click.secho(printable(f"  {line}"), fg={"-": "red", "+": "green"}.get(line[:1]))
 
@@ -109,6 +111,6 @@ def find(
     if form:
         reading.show(map(_row, found), [*SHOWN, "how", "similarity", "answer"], form, lambda _, value: str(value))
     else:
-        _people(found)
+        _people(found, like, wanted)
         click.echo(f"{len(found)} found")
     sys.exit(0 if found else 1)

@@ -52,13 +52,14 @@ def _calls(engine: Engine, where: Condition) -> list[dict[str, Any]]:
 
 
 def answer(call: dict[str, Any]) -> str | None:
-    """What a call was answered: its text, and a line for each tool that was called; None of neither.
+    """What a call, or a record, was answered: its text, and a line for each tool that was called; None of neither.
 
     Ids of calls for tools are left out: they differ each time.
     """
-    calls = json.loads(call["tool_calls"] or "[]")
+    told = call.get("tool_calls")
+    calls = json.loads(told) if isinstance(told, str) else told or ()
     asked = [_asked(each) for each in calls if isinstance(each, dict)]
-    said = [] if call["response"] is None else [call["response"]]
+    said = [call["response"]] if isinstance(call.get("response"), str) else []
     return "\n".join([*said, *asked]) if said or asked else None
 
 
@@ -137,9 +138,10 @@ def _as_long(prompt: str, least: float) -> Length | None:
     return Length(COLUMNS["prompt"], floor(len(prompt) * share), ceil(len(prompt) / share))
 
 
-def differences(found: Sequence[Found]) -> Iterator[tuple[int, list[str]]]:
-    """How each further answer differs from the first one: its number, and the lines of a diff."""
+def differences(found: Sequence[Found], first: str | None = None) -> Iterator[tuple[int, list[str]]]:
+    """How each answer differs from a given one, else from the first of them: its number, and the lines of a diff."""
     answers = {each.answer: answer(each.call) or "" for each in found if each.answer is not None}
+    base = answers.get(1, "") if first is None else first
     for number, text in answers.items():
-        if number is not None and number > 1:
-            yield number, diff.lines(answers[1], text) or ["(only line ends differ)"]
+        if number is not None and text != base:
+            yield number, diff.lines(base, text) or ["(only line ends differ)"]

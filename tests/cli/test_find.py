@@ -73,6 +73,11 @@ def test_like_a_record_exactly_by_its_hashes_and_nearly_by_its_prompt(path: Path
         ("The printer is on fire", "hash", 1.0),
         ("The printer was on fire", "near", pytest.approx(0.933, abs=0.01)),
     ]
+    people = llmlog("find", "--like", f"{path}:1", path, "--engine", engine).stdout.splitlines()
+    assert (
+        people[-5:]
+        == [f"answer 1 is not as that of {path}:1:", "  @@ -1,2 +1,2 @@", "  -Call it", "  +Call them", "   now", "2 found"][-5:]
+    )
     only = rows(llmlog("find", "--like", f"{path}:1", path, "--similarity", "0.99", "--json"))
     assert [row["how"] for row in only] == ["hash"]
 
