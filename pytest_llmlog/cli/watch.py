@@ -72,7 +72,7 @@ def _run(command: Sequence[str]) -> Tell:
     def tell(event: Event) -> None:
         environment = {**os.environ, "LLMLOG_STATE": event.state, "LLMLOG_ALERT": event.alert}
         try:
-            done = subprocess.run(command, input=_json(event), env=environment, timeout=PATIENCE, check=False)
+            done = subprocess.run(command, input=_json(event) + b"\n", env=environment, timeout=PATIENCE, check=False)
         except (OSError, subprocess.TimeoutExpired) as exc:
             click.echo(printable(f"--exec {command[0]}: {exc}"), err=True)
         else:
