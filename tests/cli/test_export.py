@@ -345,6 +345,19 @@ def test_the_names_are_those_of_the_convention() -> None:
     assert {f"gen_ai.request.{name}" for name in otel.PARAMS.values()} <= known
 
 
+def test_parameters_have_the_type_of_the_convention(tmp_path: Path, receiver: Receiver) -> None:
+    path = write(tmp_path / "calls.log", record(params={"temperature": 1, "top_k": 4, "max_tokens": 9, "seed": True}))
+
+    assert llmlog("export", "--to", "otlp", path, "--endpoint", receiver.url).exit_code == 0
+    (span,) = spans(receiver)
+
+    kinds = {each.key: each.value.WhichOneof("value") for each in span.attributes if each.key.startswith("gen_ai.request.")}
+    assert kinds == {
+        "gen_ai.request.model": "string_value", "gen_ai.request.stream": "bool_value", "gen_ai.request.temperature": "double_value",
+        "gen_ai.request.top_k": "double_value", "gen_ai.request.max_tokens": "int_value",
+    }  # fmt: skip
+
+
 def test_otlp_metrics_are_histograms_of_durations_and_tokens(path: Path, receiver: Receiver) -> None:
     send(receiver, path, "otlp")
 
