@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -102,9 +103,16 @@ def _flat(column: Column) -> str:
     return column.name if len(column.path) == 1 else f"usage.{column.path[1]}"
 
 
-def _of_parquet(names: Sequence[str], columns: Sequence[Column]) -> str:
-    shown = ", ".join(column.name for column in columns)
-    return f"SELECT {shown}, NULL AS file FROM read_parquet({_files(names)}, union_by_name=true)"
+def _of_parquet(connection: duckdb.DuckDBPyConnection, name: str, columns: Sequence[Column]) -> str:
+    """The columns of a Parquet file; one that came up after it was made is read from its whole records."""
+    there = {column for (column,) in connection.execute(f"SELECT name FROM parquet_schema({_quoted(name)})").fetchall()}
+    lacking = [column for column in columns if column.name not in there]
+    shown = ", ".join(column.name if column.name in there else f"{_flat(column)} AS {column.name}" for column in columns)
+    if not lacking:
+        return f"SELECT {shown}, NULL AS file FROM read_parquet({_quoted(name)})"
+    shape = {column.path[0]: ["VARCHAR"] if column.kind == "texts" else TYPES[column.kind] for column in lacking}
+    found = f"json_transform({RECORD.name}, {_quoted(json.dumps(shape))})"
+    return f"SELECT {shown}, NULL AS file FROM (SELECT *, unnest({found}) FROM read_parquet({_quoted(name)}))"
 
 
 def _is_readable(source: Source) -> bool:
@@ -128,7 +136,7 @@ class Loaded:
 
         listed = ", ".join(f"{name} {kind}" for name, kind in _flat_types(self._columns))
         self._connection.execute(f"CREATE TEMP TABLE records ({listed}, file VARCHAR)")
-        self._take([_of_parquet([each.name], self._columns) for each in sources if each.is_parquet])
+        self._take([_of_parquet(self._connection, each.name, self._columns) for each in sources if each.is_parquet])
         lines = [each for each in sources if not each.is_parquet]
         direct = [each for each in lines if _is_readable(each)]
         try:
@@ -200,9 +208,8 @@ def select(
 def whole(source: Source, where: Condition | None) -> Iterator[bytes]:
     """The records in a Parquet file for which a condition holds, as the JSON they are."""
     with _connection() as connection:
-        connection.execute(
-            f"CREATE TEMP VIEW raw AS SELECT * EXCLUDE record, record AS json FROM read_parquet({_files([source.name])})"
-        )
+        question = _of_parquet(connection, source.name, [*COLUMNS.values(), RECORD])
+        connection.execute(f"CREATE TEMP VIEW raw AS SELECT * RENAME ({RECORD.name} AS json) FROM ({question})")
         raw = sql.table("raw", [*COLUMNS.values(), Column("json", "text", ("json",))])
         held = raw.filter(sql.condition(raw, where, "duckdb")) if where else raw
         found = connection.execute(sql.compiled(held.select("json"), "duckdb"))

@@ -6,6 +6,7 @@ import gzip
 import json
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from logs import failure, lines, llmlog, record, rows, write
@@ -55,6 +56,31 @@ def test_questions_have_the_same_answers_before_and_after(folder: Path) -> None:
     assert names(folder) == ["", ".1.parquet", ".2.parquet"]
     assert [llmlog(*arguments).stdout for arguments in asked] == before
     assert all(path.stat().st_mode & 0o777 == 0o600 for path in folder.glob("*.parquet"))
+
+
+def test_a_parquet_file_from_before_a_column_is_asked_for_it(folder: Path) -> None:
+    asked = [{"id": "c1", "name": "look", "arguments": {"a": "ü"}}]
+    told = [{"role": "assistant", "parts": [{"type": "refusal", "content": "No."}]}]
+    path = write(
+        folder / "old.log",
+        record(1, tool_calls=asked, labels={"a": 1}, finish_reasons=["stop", "x"]),
+        record(2, response_messages=told),
+    )
+    assert llmlog("compact", path).exit_code == 0
+    old, new = folder / "old.log.parquet", folder / "new.parquet"
+    with duckdb.connect() as connection:
+        connection.execute(
+            f"COPY (SELECT * EXCLUDE (tool_calls, refusal, labels, finish_reasons, cost_usd) FROM '{old}') TO '{new}'"
+        )
+
+    for where in ("tool_calls contains look", "refusal = No.", "labels.a = 1 and finish_reasons = 'stop,x'", "cost_usd = null"):
+        same = [
+            llmlog(*command, each, "--where", where, "--json").stdout
+            for command in (["find", "Hello"], ["tail"])
+            for each in (old, new)
+        ]
+        assert same[0] == same[1] != ""
+        assert same[2] == same[3] != ""
 
 
 def test_every_record_is_kept_as_it_was(folder: Path) -> None:
