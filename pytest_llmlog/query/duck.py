@@ -110,7 +110,10 @@ def _of_parquet(connection: duckdb.DuckDBPyConnection, name: str, columns: Seque
     shown = ", ".join(column.name if column.name in there else f"{_flat(column)} AS {column.name}" for column in columns)
     if not lacking:
         return f"SELECT {shown}, NULL AS file FROM read_parquet({_quoted(name)})"
-    shape = {column.path[0]: ["VARCHAR"] if column.kind == "texts" else TYPES[column.kind] for column in lacking}
+    shape: dict[str, Any] = {}
+    for column in lacking:
+        at = shape.setdefault("usage", {}) if len(column.path) == 2 else shape
+        at[column.path[-1]] = ["VARCHAR"] if column.kind == "texts" else TYPES[column.kind]
     found = f"json_transform({RECORD.name}, {_quoted(json.dumps(shape))})"
     return f"SELECT {shown}, NULL AS file FROM (SELECT *, unnest({found}) FROM read_parquet({_quoted(name)}))"
 

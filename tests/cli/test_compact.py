@@ -63,17 +63,23 @@ def test_a_parquet_file_from_before_a_column_is_asked_for_it(folder: Path) -> No
     told = [{"role": "assistant", "parts": [{"type": "refusal", "content": "No."}]}]
     path = write(
         folder / "old.log",
-        record(1, tool_calls=asked, labels={"a": 1}, finish_reasons=["stop", "x"]),
+        record(1, tool_calls=asked, labels={"a": 1}, finish_reasons=["stop", "x"], usage={"input": 7}),
         record(2, response_messages=told),
     )
     assert llmlog("compact", path).exit_code == 0
     old, new = folder / "old.log.parquet", folder / "new.parquet"
     with duckdb.connect() as connection:
         connection.execute(
-            f"COPY (SELECT * EXCLUDE (tool_calls, refusal, labels, finish_reasons, cost_usd) FROM '{old}') TO '{new}'"
+            f"COPY (SELECT * EXCLUDE (tool_calls, refusal, labels, finish_reasons, cost_usd, input_tokens) FROM '{old}') TO '{new}'"
         )
 
-    for where in ("tool_calls contains look", "refusal = No.", "labels.a = 1 and finish_reasons = 'stop,x'", "cost_usd = null"):
+    for where in (
+        "tool_calls contains look",
+        "refusal = No.",
+        "labels.a = 1 and finish_reasons = 'stop,x'",
+        "cost_usd = null",
+        "input_tokens = 7",
+    ):
         same = [
             llmlog(*command, each, "--where", where, "--json").stdout
             for command in (["find", "Hello"], ["tail"])
