@@ -14,7 +14,7 @@ from pytest_llmlog.printing import printable
 from pytest_llmlog.record import Interaction, ToolCall, subject
 
 REFUSALS = frozenset(
-    {"refusal", "content_filter", "content_filtered", "guardrail_intervened", "safety", "prohibited_content", "blocklist"}
+    {"refusal", "content_filter", "content_filtered", "guardrail_intervened", "safety", "prohibited_content", "blocklist", "spii"}
 )
 """Finish reasons, in lower case, that mean an answer was withheld."""
 

@@ -12,7 +12,7 @@ from pytest_llmlog.cli.reading import progress
 from pytest_llmlog.errors import ConfigError
 from pytest_llmlog.printing import printable
 from pytest_llmlog.query import compact as compacting
-from pytest_llmlog.query.sources import LIVE, PACKED, expand
+from pytest_llmlog.query.sources import LIVE, PACKED, expand, matching
 
 
 def _rotated() -> list[str]:
@@ -32,7 +32,7 @@ def compact(files: tuple[str, ...], keep: bool) -> None:
     """
     left = False
     compacting.check()
-    for source in expand(files or _rotated()):
+    for source in (source for name in matching(files or _rotated()) for source in expand([name])):
         if source.is_parquet:
             continue
         path = compacting.target(source.name)

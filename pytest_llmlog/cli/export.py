@@ -18,7 +18,7 @@ from pytest_llmlog.query import engines, rows, sources
 from pytest_llmlog.query.follow import Follower, Position, beginning
 from pytest_llmlog.query.sources import Damage, Source
 from pytest_llmlog.query.where import Condition, columns_of, predicate
-from pytest_llmlog.shipping import cassette, clickhouse, formats, otel, progress
+from pytest_llmlog.shipping import cassette, clickhouse, formats, openai_files, otel, progress
 from pytest_llmlog.shipping.progress import File, Remote, Sink, State
 
 BATCH = 256
@@ -27,7 +27,10 @@ BATCH = 256
 WHOLE = ("vcr", "parquet")
 """What is one file with a beginning and an end, and so follows no log."""
 
-FORMATS = (*otel.STYLES, *formats.LINES, *WHOLE, "clickhouse")
+LINES = {**formats.LINES, **openai_files.LINES}
+"""The formats of a line a record, by name."""
+
+FORMATS = (*otel.STYLES, *LINES, *WHOLE, "clickhouse")
 
 
 def _headers(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
@@ -48,10 +51,10 @@ def _sink(
         return Remote(clickhouse.Sender(endpoint, table))
     header = formats.CSV_HEADER if to == "csv" else b""
     if output == "-":
-        return File(sys.stdout.buffer, formats.LINES[to], header if not state.written else b"", 0, durable=False)
+        return File(sys.stdout.buffer, LINES[to], header if not state.written else b"", 0, durable=False)
     if not keeps_state and Path(output).exists():
         raise ConfigError(f"{output}: is there already\n  fix: name another file, or go on with --state FILE")
-    return File(progress.opened(Path(output), state), formats.LINES[to], header, state.written, durable=True)
+    return File(progress.opened(Path(output), state), LINES[to], header, state.written, durable=True)
 
 
 class Batch:
@@ -141,7 +144,7 @@ def export(
     files: tuple[str, ...], to: str, output: str, endpoint: str | None, headers: dict[str, str], table: str, follow: bool,
     state_path: Path | None, where: str | None, since: str | None,
 ) -> None:  # fmt: skip
-    r"""Write or send the log as others read it.
+    """Write or send the log as others read it.
 
     \b
     otlp           spans and metrics, OpenTelemetry GenAI conventions, over OTLP/HTTP
@@ -155,7 +158,7 @@ def export(
     nothing in a file of lines; what is sent twice over a connection carries the same id.
 
     Example: llmlog export --to otlp --endpoint http://127.0.0.1:4318 --follow --state .llmlog/otlp.state
-    """
+    """  # noqa: D301 click wants the sign itself before a list
     held, damage = reading.condition(where, since), Damage()
     tracked = follow or state_path is not None
     if tracked and to in WHOLE:

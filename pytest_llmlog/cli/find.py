@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Sequence
@@ -51,10 +52,11 @@ def _ask(
 
 
 def _row(found: Found) -> dict[str, Any]:
-    return {**found.call, "how": found.how, "similarity": found.similarity, "answer": found.answer}
+    calls = json.loads(found.call["tool_calls"] or "null")
+    return {**found.call, "tool_calls": calls, "how": found.how, "similarity": found.similarity, "answer": found.answer}
 
 
-def _people(found: Sequence[Found]) -> None:
+def _people(found: Sequence[Found], like: str | None, wanted: dict[str, Any] | None) -> None:
     for each in found:
         call = each.call
         near = f" {each.similarity:.0%} alike" if each.how == "near" else ""
@@ -65,10 +67,12 @@ def _people(found: Sequence[Found]) -> None:
             bold=True,
         )
         click.echo(printable(f"  {call['model'] or ''}: {record.short(call['prompt'], 100)}"))
-        said = f"{call['error_type'] or ''} {call['error'] or ''}" if call["status"] == "failure" else call["response"]
+        said = f"{call['error_type'] or ''} {call['error'] or ''}" if call["status"] == "failure" else finding.answer(call)
         click.echo(printable(f"  → {record.short(said, 100)}"))
-    for number, lines in finding.differences(found):
-        click.secho(f"answer {number} is not as answer 1:", bold=True)
+    said = finding.answer(wanted) if wanted else None
+    first = "answer 1" if said is None else f"that of {like}"
+    for number, lines in finding.differences(found, said):
+        click.secho(printable(f"answer {number} is not as {first}:"), bold=True)
         for line in lines:
             click.secho(printable(f"  {line}"), fg={"-": "red", "+": "green"}.get(line[:1]))
 
@@ -89,7 +93,7 @@ def find(
 
     Usage: llmlog find TEXT [FILE...], or llmlog find --hash HASH [FILE...], or llmlog find --like FILE:LINE [FILE...].
 
-    TEXT is looked for in prompts, answers and errors. FILES are as for stats. Exit code 0 when something was found, 1 when not, 2
+    TEXT is looked for in prompts, answers, calls for tools and errors. FILES are as for stats. Exit code 0 when something was found, 1 when not, 2
     when a log cannot be read.
 
     Example: llmlog find "printer is on fire" --since 30d
@@ -107,6 +111,6 @@ def find(
     if form:
         reading.show(map(_row, found), [*SHOWN, "how", "similarity", "answer"], form, lambda _, value: str(value))
     else:
-        _people(found)
+        _people(found, like, wanted)
         click.echo(f"{len(found)} found")
     sys.exit(0 if found else 1)

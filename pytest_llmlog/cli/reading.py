@@ -264,6 +264,10 @@ def csv_cell(value: Any) -> str:
     return f"'{text}" if isinstance(value, str) and text.startswith(FORMULA) else text
 
 
+UNBOUNDED = 10_000
+"""Characters that no line of a table has."""
+
+
 def show(rows: Iterable[dict[str, Any]], columns: Sequence[str], form: Format | None, shown: Callable[[str, Any], str]) -> None:
     """Print rows: a table for people, whose cells ``shown`` writes, or what programs read."""
     if form == "json":
@@ -290,11 +294,30 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         table.add_column(column.replace("_", " "), justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*map(Text, row))
-    console().print(table)
+    printed = console()
+    wide = printed.options.update(width=UNBOUNDED)
+    fits = printed.measure(table, options=wide).maximum <= printed.width
+    printed.print(table if fits else _records(columns, rows))
+
+
+def _records(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Any:
+    """Rows below each other, a line a column: for terminals that are too narrow for the table."""
+    from rich.table import Table
+    from rich.text import Text
+
+    found = Table.grid(padding=(0, 2))
+    found.add_column()
+    found.add_column(overflow="fold")
+    for number, row in enumerate(rows):
+        if number:
+            found.add_row()
+        for column, text in zip(columns, row, strict=True):
+            found.add_row(column.replace("_", " "), Text(text))
+    return found
 
 
 def console() -> Any:
     """Where tables go: as wide as the terminal, and as wide as they are into a pipe."""
     from rich.console import Console
 
-    return Console(file=sys.stdout, width=None if sys.stdout.isatty() else 10_000, soft_wrap=False, highlight=False)
+    return Console(file=sys.stdout, width=None if sys.stdout.isatty() else UNBOUNDED, soft_wrap=False, highlight=False)

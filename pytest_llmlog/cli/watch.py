@@ -72,7 +72,7 @@ def _run(command: Sequence[str]) -> Tell:
     def tell(event: Event) -> None:
         environment = {**os.environ, "LLMLOG_STATE": event.state, "LLMLOG_ALERT": event.alert}
         try:
-            done = subprocess.run(command, input=_json(event), env=environment, timeout=PATIENCE, check=False)
+            done = subprocess.run(command, input=_json(event) + b"\n", env=environment, timeout=PATIENCE, check=False)
         except (OSError, subprocess.TimeoutExpired) as exc:
             click.echo(printable(f"--exec {command[0]}: {exc}"), err=True)
         else:
@@ -129,7 +129,7 @@ def _live(path: Path, watches: Sequence[Watch], damage: Damage, *, stopped: Call
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object an event.")
 def watch(file: str | None, alerts: list[Alert], command: str | None, webhook: str | None, replay: bool, as_json: bool) -> None:
-    r"""Watch a log for alerts, until Ctrl-C: each fires once, with the calls that caused it, and clears when it is over.
+    """Watch a log for alerts, until Ctrl-C: each fires once, with the calls that caused it, and clears when it is over.
 
     \b
     p95(latency_seconds) > 5 over 5m               a percentile, or avg, min, max, sum, of a figure
@@ -139,7 +139,7 @@ def watch(file: str | None, alerts: list[Alert], command: str | None, webhook: s
     A call counts when it ends. Conditions are those of --where.
 
     Example: llmlog watch --alert 'rate(status=failure) > 0.05 over 5m' --webhook http://127.0.0.1:9000/alerts
-    """
+    """  # noqa: D301 click wants the sign itself before a list
     path, damage, fired = file or str(LIVE), Damage(), 0
     path = path if replay else reading.one_log("watch", [path])
     tells: list[Tell] = [(lambda event: click.echo(json_line(_json(event)))) if as_json else _print]

@@ -7,13 +7,14 @@ from typing import Literal
 
 from msgspec import Struct
 
-Kind = Literal["text", "texts", "whole", "number", "truth", "labels"]
+Kind = Literal["text", "texts", "whole", "number", "truth", "labels", "refusal", "calls"]
 
 
 class Column(Struct, frozen=True):
     """One column: its name, what it holds, and where a record has it.
 
-    ``texts`` is a list, read as its texts with commas between; ``labels`` an object, read as JSON.
+    ``texts`` is a list, read as its texts with commas between; ``labels`` an object and ``calls`` a list of
+    calls for tools, read as JSON; ``refusal`` the messages of an answer, read as what they say in refusing.
     """
 
     name: str
@@ -39,6 +40,8 @@ COLUMNS: Mapping[str, Column] = {
     **_columns("text", "server_address response_id provider_request_id worker_id git_commit trace_id span_id"),
     **_columns("texts", "finish_reasons tools"),
     "labels": Column("labels", "labels", ("labels",)),
+    "tool_calls": Column("tool_calls", "calls", ("tool_calls",)),
+    "refusal": Column("refusal", "refusal", ("response_messages",)),
     **_columns("truth", "stream"),
     **_columns("whole", "attempt http_status tokens"),
     **_usage("input_tokens", "input"),

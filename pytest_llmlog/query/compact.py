@@ -7,12 +7,12 @@ from pathlib import Path
 
 from pytest_llmlog.errors import ConfigError
 from pytest_llmlog.query import duck, engines
-from pytest_llmlog.query.sources import PACKED, Damage, Source
+from pytest_llmlog.query.sources import Damage, Source, compacted
 
 
 def target(name: str) -> Path:
-    """Where the Parquet file of a log goes: beside it, ``calls.log.1.gz`` as ``calls.log.1.parquet``."""
-    return Path(f"{name.removesuffix('.gz').removesuffix('.zst')}{PACKED}")
+    """Where the Parquet file of a log goes."""
+    return Path(compacted(name))
 
 
 def check() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,9 +25,27 @@ if TYPE_CHECKING:
 MEMORY = "350MB"
 """What DuckDB may take before it moves to the disk."""
 
-TYPES = {"text": "VARCHAR", "texts": "VARCHAR[]", "whole": "BIGINT", "number": "DOUBLE", "truth": "BOOLEAN", "labels": "JSON"}
+TYPES = {
+    "text": "VARCHAR",
+    "texts": "VARCHAR[]",
+    "whole": "BIGINT",
+    "number": "DOUBLE",
+    "truth": "BOOLEAN",
+    "labels": "JSON",
+    "refusal": "JSON",
+    "calls": "JSON",
+}
 FILE = Column("file", "text", ("file",))
 """Where a record comes from, which tells the files that hold lines that are none."""
+
+_PART = (
+    f"[part FOR part IN json_extract(response_messages, '$[*].parts[*]') "
+    f"IF json_extract_string(part, '$.type') IN ({', '.join(map(repr, rows.REFUSING))})][1]"
+)
+REFUSAL = "coalesce({})".format(
+    ", ".join(f"nullif(json_extract_string({_PART}, '$.{name}'), '')" for name in ("content", "blockReason", "type"))
+)
+"""``rows.refusal`` in DuckDB's words."""
 
 RECORD = Column("record", "text", ("record",))
 """A Parquet file's column that has the whole record."""
@@ -59,7 +78,7 @@ def _files(names: Iterable[str]) -> str:
 def _of_lines(names: Sequence[str], columns: Sequence[Column]) -> str:
     """The columns of JSON lines under their flat names; a line without a timestamp is one that could not be read."""
     usage = [column for column in columns if len(column.path) == 2]
-    types = {column.name: TYPES[column.kind] for column in columns if len(column.path) == 1}
+    types = {column.path[0]: TYPES[column.kind] for column in columns if len(column.path) == 1}
     if usage:
         types["usage"] = f"STRUCT({', '.join(f'{column.path[1]} {TYPES[column.kind]}' for column in usage)})"
     listed = ", ".join(f"{name}: {_quoted(kind)}" for name, kind in types.items())
@@ -75,14 +94,28 @@ def _flat(column: Column) -> str:
         return f"nullif(array_to_string({column.name}, ','), '')"
     if column.kind == "labels":
         return "CASE WHEN json_type(labels) = 'OBJECT' THEN labels::VARCHAR END"
+    if column.kind == "calls":
+        return "CASE WHEN json_array_length(tool_calls) > 0 THEN tool_calls::VARCHAR END"
+    if column.kind == "refusal":
+        return REFUSAL
     if column.kind == "number":
         return f"CASE WHEN isfinite({column.name}) THEN {column.name} END"
     return column.name if len(column.path) == 1 else f"usage.{column.path[1]}"
 
 
-def _of_parquet(names: Sequence[str], columns: Sequence[Column]) -> str:
-    shown = ", ".join(column.name for column in columns)
-    return f"SELECT {shown}, NULL AS file FROM read_parquet({_files(names)}, union_by_name=true)"
+def _of_parquet(connection: duckdb.DuckDBPyConnection, name: str, columns: Sequence[Column]) -> str:
+    """The columns of a Parquet file; one that came up after it was made is read from its whole records."""
+    there = {column for (column,) in connection.execute(f"SELECT name FROM parquet_schema({_quoted(name)})").fetchall()}
+    lacking = [column for column in columns if column.name not in there]
+    shown = ", ".join(column.name if column.name in there else f"{_flat(column)} AS {column.name}" for column in columns)
+    if not lacking:
+        return f"SELECT {shown}, NULL AS file FROM read_parquet({_quoted(name)})"
+    shape: dict[str, Any] = {}
+    for column in lacking:
+        at = shape.setdefault("usage", {}) if len(column.path) == 2 else shape
+        at[column.path[-1]] = ["VARCHAR"] if column.kind == "texts" else TYPES[column.kind]
+    found = f"json_transform({RECORD.name}, {_quoted(json.dumps(shape))})"
+    return f"SELECT {shown}, NULL AS file FROM (SELECT *, unnest({found}) FROM read_parquet({_quoted(name)}))"
 
 
 def _is_readable(source: Source) -> bool:
@@ -106,7 +139,7 @@ class Loaded:
 
         listed = ", ".join(f"{name} {kind}" for name, kind in _flat_types(self._columns))
         self._connection.execute(f"CREATE TEMP TABLE records ({listed}, file VARCHAR)")
-        self._take([_of_parquet([each.name], self._columns) for each in sources if each.is_parquet])
+        self._take([_of_parquet(self._connection, each.name, self._columns) for each in sources if each.is_parquet])
         lines = [each for each in sources if not each.is_parquet]
         direct = [each for each in lines if _is_readable(each)]
         try:
@@ -178,9 +211,8 @@ def select(
 def whole(source: Source, where: Condition | None) -> Iterator[bytes]:
     """The records in a Parquet file for which a condition holds, as the JSON they are."""
     with _connection() as connection:
-        connection.execute(
-            f"CREATE TEMP VIEW raw AS SELECT * EXCLUDE record, record AS json FROM read_parquet({_files([source.name])})"
-        )
+        question = _of_parquet(connection, source.name, [*COLUMNS.values(), RECORD])
+        connection.execute(f"CREATE TEMP VIEW raw AS SELECT * RENAME ({RECORD.name} AS json) FROM ({question})")
         raw = sql.table("raw", [*COLUMNS.values(), Column("json", "text", ("json",))])
         held = raw.filter(sql.condition(raw, where, "duckdb")) if where else raw
         found = connection.execute(sql.compiled(held.select("json"), "duckdb"))
@@ -211,4 +243,7 @@ def to_parquet(sources: Sequence[Source], path: Path) -> tuple[int, Damage]:
 
 
 def _flat_types(columns: Sequence[Column]) -> list[tuple[str, str]]:
-    return [(column.name, TYPES["text" if column.kind in ("texts", "labels") else column.kind]) for column in columns]
+    return [
+        (column.name, TYPES["text" if column.kind in ("texts", "labels", "refusal", "calls") else column.kind])
+        for column in columns
+    ]

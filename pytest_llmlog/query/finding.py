@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from math import ceil, floor
@@ -16,11 +17,11 @@ from pytest_llmlog.query.where import Compare, Condition, In, Length, Match, Or,
 
 SHOWN = (
     "timestamp", "request_id", "run_id", "test_id", "prompt_template", "model", "status", "prompt", "response", "error", "error_type",
-    "prompt_hash", "request_hash", "latency_seconds", "tokens", "cost_usd",
+    "prompt_hash", "request_hash", "latency_seconds", "tokens", "cost_usd", "tool_calls",
 )  # fmt: skip
 """The columns that a finding has."""
 
-TEXTS = ("prompt", "response", "error")
+TEXTS = ("prompt", "response", "tool_calls", "error")
 """Where a text is looked for."""
 
 HASHES = ("prompt_hash", "request_hash")
@@ -50,13 +51,29 @@ def _calls(engine: Engine, where: Condition) -> list[dict[str, Any]]:
     return sorted(found, key=lambda call: (call["timestamp"], call["request_id"] or ""))
 
 
+def answer(call: dict[str, Any]) -> str | None:
+    """What a call, or a record, was answered: its text, and a line for each tool that was called; None of neither.
+
+    Ids of calls for tools are left out: they differ each time.
+    """
+    told = call.get("tool_calls")
+    calls = json.loads(told) if isinstance(told, str) else told or ()
+    asked = [_asked(each) for each in calls if isinstance(each, dict)]
+    said = [call["response"]] if isinstance(call.get("response"), str) else []
+    return "\n".join([*said, *asked]) if said or asked else None
+
+
+def _asked(call: dict[str, Any]) -> str:
+    return f"{call.get('name')}({json.dumps(call.get('arguments'), ensure_ascii=False, sort_keys=True)})"
+
+
 def _numbered(found: Sequence[Found]) -> list[Found]:
     """Number the answers by what they say."""
     numbers: dict[str, int] = {}
     result = []
     for each in found:
-        response = each.call["response"]
-        number = None if response is None else numbers.setdefault(response, len(numbers) + 1)
+        said = answer(each.call)
+        number = None if said is None else numbers.setdefault(said, len(numbers) + 1)
         result.append(Found(each.call, each.how, each.similarity, number))
     return result
 
@@ -121,9 +138,10 @@ def _as_long(prompt: str, least: float) -> Length | None:
     return Length(COLUMNS["prompt"], floor(len(prompt) * share), ceil(len(prompt) / share))
 
 
-def differences(found: Sequence[Found]) -> Iterator[tuple[int, list[str]]]:
-    """How each further answer differs from the first one: its number, and the lines of a diff."""
-    answers = {each.answer: each.call["response"] for each in found if each.answer is not None}
+def differences(found: Sequence[Found], first: str | None = None) -> Iterator[tuple[int, list[str]]]:
+    """How each answer differs from a given one, else from the first of them: its number, and the lines of a diff."""
+    answers = {each.answer: answer(each.call) or "" for each in found if each.answer is not None}
+    base = answers.get(1, "") if first is None else first
     for number, text in answers.items():
-        if number is not None and number > 1:
-            yield number, diff.lines(answers[1], text) or ["(only line ends differ)"]
+        if number is not None and text != base:
+            yield number, diff.lines(base, text) or ["(only line ends differ)"]

@@ -6,14 +6,16 @@ import re
 
 OPENINGS = {
     "English": (
-        r"(?:i['’]?m |i am )?(?:(?:really |very )?sorry\W+(?:but )?)?(?:as an ai[^.!?]{0,40}, )?i(?:['’]?m| am)? "
-        r"(?:can(?:no|['’])t|am unable to|unable to|not able to|won['’]t|will not) "
-        r"(?:help|assist|comply|provide|fulfil|answer|do that|continue with|create|discuss|engage)"
+        r"(?:(?:(?:i['’]?m |i am )?(?:really |very |truly )?sorry|i apologi[sz]e|my apologies|unfortunately|regrettably)\W+(?:but )?)?"
+        r"(?:as an ai[^.!?]{0,40}, )?"
+        r"(?:i(?:['’]?m| am)? (?:can(?:no|['’])t|am unable to|unable to|not able to|won['’]t|will not)(?: and (?:will not|won['’]t))? "
+        r"(?:help(?! but\b| myself\b| \w+ing\b)|assist|comply|provide(?! (?:enough|a better)\b)|fulfil|answer|do (?:that|this)|continue with|"
+        r"create|discuss|engage|generate|share)|i must (?:respectfully )?(?:decline|refuse)|i(?:['’]m| am| do)? not (?:feel )?comfortable)"
     ),
     "German": (
         r"(?:(?:es )?tut mir (?:sehr )?leid\W+(?:aber )?|entschuldigung\W+(?:aber )?|leider )?"
         r"(?:ich (?:kann|darf|möchte)|(?:dabei|damit|das|bei dieser anfrage|hierbei) (?:kann|darf) ich|kann ich|darf ich)"
-        r"[^.!?]{0,60}? nicht (?:\w+ )?(?:helfen|weiterhelfen|unterstützen|beantworten|bereitstellen|erfüllen|behilflich)"
+        r"[^.!?]{0,60}? nicht (?!nur )(?:\w+ )?(?:helfen|weiterhelfen|unterstützen|beantworten|bereitstellen|erfüllen|behilflich)"
     ),
     "French": (
         r"(?:(?:je suis )?(?:vraiment )?désolée?\W+(?:mais )?)?je (?:ne (?:peux|puis) (?:pas|malheureusement pas)|ne suis pas en mesure de|"

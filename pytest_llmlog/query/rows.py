@@ -17,6 +17,9 @@ from pytest_llmlog.query.sources import ENDS_EARLY, Advance, Damage, Fault, Sour
 
 T = TypeVar("T")
 
+REFUSING = ("refusal", "blocked")
+"""Kinds of parts of an answer that stand where the answer was refused."""
+
 WIDEST = 2**63 - 1
 """The greatest whole number of a database's 64 bits."""
 
@@ -27,6 +30,8 @@ TYPES: dict[str, Any] = {
     "number": float | None,
     "truth": bool | None,
     "labels": dict[str, Any] | None,
+    "refusal": Any,
+    "calls": list[Any] | None,
 }
 
 
@@ -151,6 +156,16 @@ def _text(value: Any) -> str | None:
     return value if value is None or isinstance(value, str) else json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
+def refusal(messages: Any) -> str | None:
+    """What an answer says in refusing, as OpenAI's ``refusal``, or why its prompt was blocked, as Gemini's ``blockReason``."""
+    for message in messages if isinstance(messages, list) else ():
+        parts = message.get("parts") if isinstance(message, dict) else None
+        for part in parts if isinstance(parts, list) else ():
+            if isinstance(part, dict) and part.get("type") in REFUSING:
+                return _text(part.get("content")) or _text(part.get("blockReason")) or str(part["type"])
+    return None
+
+
 WORDS = {
     "true": True,
     "t": True,
@@ -176,6 +191,8 @@ CASTS: dict[str, Callable[[Any], Any]] = {
     "number": _number,
     "truth": _truth,
     "labels": lambda value: value if isinstance(value, dict) else None,
+    "refusal": lambda value: value,
+    "calls": lambda value: value if isinstance(value, list) else None,
 }
 """Values of another type than their column's, as DuckDB reads them: what has no meaning there is unknown."""
 
@@ -191,15 +208,16 @@ class Plan:
         inner = [(column.path[1], TYPES[column.kind], None) for column in self._inside]
         self._usage = msgspec.defstruct("Usage", inner, gc=False)
         fields = [(column.name, TYPES[column.kind], None) for column in flat if column.name != "timestamp"]
+        renamed = {column.name: column.path[0] for column in flat}
         usage = [("usage", self._usage | None, None)] if inner else []
-        self._row = msgspec.defstruct("Row", [("timestamp", str), *fields, *usage], gc=False)
+        self._row = msgspec.defstruct("Row", [("timestamp", str), *fields, *usage], gc=False, rename=renamed)
         self.decode = msgspec.json.Decoder(self._row).decode
 
     def convert(self, value: Any) -> Any:
         """A row from parsed JSON with whatever types; None when it is no record."""
         if not isinstance(value, dict) or value.get("timestamp") is None:
             return None
-        cells = {column.name: CASTS[column.kind](value.get(column.name)) for column in self._flat}
+        cells = {column.name: CASTS[column.kind](value.get(column.path[0])) for column in self._flat}
         if self._inside:
             usage = value.get("usage")
             inner = usage if isinstance(usage, dict) else {}
@@ -240,6 +258,10 @@ def getter(column: Column) -> Callable[[Any], Any]:
         return lambda row: ",".join(each for each in get(row) or () if each is not None) or None
     if column.kind == "labels":
         return lambda row: None if row.labels is None else msgspec.json.encode(row.labels).decode()
+    if column.kind == "calls":
+        return lambda row: msgspec.json.encode(row.tool_calls).decode() if row.tool_calls else None
+    if column.kind == "refusal":
+        return lambda row: refusal(row.refusal)
     if is_label(column):
         name = column.path[1]
         return lambda row: _text(row.labels.get(name)) if row.labels else None

@@ -20,6 +20,9 @@ PARQUET = b"PAR1"
 
 STDIN = "-"
 
+PACKED = ".parquet"
+"""The end of a compacted log's name."""
+
 
 class Source(Struct, frozen=True):
     """One file by its name as given; ``-`` is standard input, and a pipe is read as that is."""
@@ -87,6 +90,17 @@ def _globbed(name: str) -> list[str]:
     return sorted(glob(name, recursive=True)) if has_magic(name) and not os.path.lexists(name) else []
 
 
+def compacted(name: str) -> str:
+    """Where the Parquet file of a log goes: beside it, ``calls.log.1.gz`` as ``calls.log.1.parquet``."""
+    return f"{name.removesuffix('.gz').removesuffix('.zst')}{PACKED}"
+
+
+def _once(names: Sequence[str]) -> list[str]:
+    """Names without the logs whose Parquet file is among them: what ``compact --keep`` left would count twice."""
+    there = set(names)
+    return [name for name in names if name.endswith(PACKED) or compacted(name) not in there]
+
+
 def _named(name: str) -> list[str]:
     if name == STDIN or os.path.lexists(name):
         return [name]
@@ -97,13 +111,13 @@ def _named(name: str) -> list[str]:
 
 
 def expand(names: Sequence[str]) -> list[Source]:
-    """The files that names and patterns mean, each once.
+    """The files that names and patterns mean, each once; of a log and the Parquet file made of it only that.
 
     Raises:
         ConfigError: there is no such file, or it cannot be read.
     """
     found = dict.fromkeys(path for name in names for path in _named(name) if name in (path, STDIN) or not os.path.isdir(path))
-    return [_source(name) for name in found]
+    return [_source(name) for name in _once(list(found))]
 
 
 def _source(name: str) -> Source:
@@ -118,15 +132,12 @@ def _source(name: str) -> Source:
         raise _cannot(name, exc) from exc
 
 
-PACKED = ".parquet"
-"""The end of a compacted log's name."""
-
 LIVE = Path(".llmlog") / "llm_interactions.log"
 
 
 def default() -> list[str]:
     """The log of the working directory, with what was rotated away or compacted beside it."""
-    beside = [name for name in sorted(glob(f"{LIVE}.*")) if name.endswith(PACKED) or not os.path.exists(f"{name}{PACKED}")]
+    beside = _once(sorted(glob(f"{LIVE}.*")))
     return [*beside, *([str(LIVE)] if LIVE.exists() or not beside else [])]
 
 

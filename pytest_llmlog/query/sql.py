@@ -8,13 +8,22 @@ from typing import Any
 
 from pytest_llmlog.errors import ConfigError
 from pytest_llmlog.query.columns import COLUMNS, Column, is_label
-from pytest_llmlog.query.stats import MEASURES, UNKNOWN, Group, Measure, ordered, rounded
+from pytest_llmlog.query.stats import LARGEST, MEASURES, SCALE, UNKNOWN, Group, Measure, ordered, rounded
 from pytest_llmlog.query.where import ORDER, And, Compare, Condition, In, Length, Match, Not, Or
 
 Expression = Any
 """An ibis value or table; ibis has no types of its own."""
 
-TYPES = {"text": "string", "texts": "string", "whole": "int64", "number": "float64", "truth": "boolean", "labels": "string"}
+TYPES = {
+    "text": "string",
+    "texts": "string",
+    "whole": "int64",
+    "number": "float64",
+    "truth": "boolean",
+    "labels": "string",
+    "refusal": "string",
+    "calls": "string",
+}
 """What a column is in a database."""
 
 APPROXIMATE = frozenset({"bigquery"})
@@ -117,12 +126,20 @@ def _measure(records: Any, measure: Measure, dialect: str) -> Expression:
         return (records.status == "failure").fill_null(False).cast("int64").sum()
     figure = records[measure.column]
     if measure.kind == "sum":
-        return figure.sum()
+        return _scaled_sum(figure) if measure.is_scaled and dialect == "duckdb" else figure.sum()
     if measure.kind == "quantile":
         return figure.approx_quantile(measure.q) if dialect in APPROXIMATE else figure.quantile(measure.q)
     whole = records[measure.of]
     told = figure.notnull() & whole.notnull()
     return figure.sum(where=told) / whole.sum(where=told).nullif(0)
+
+
+def _scaled_sum(figure: Expression) -> Expression:
+    """A sum of numbers in whole parts, as ``stats.stream`` has it: the same whatever the threads did."""
+    import ibis
+
+    known = ibis.ifelse(figure.abs() < LARGEST, figure, None)
+    return (known * SCALE + 0.5).floor().sum().cast("float64") / SCALE
 
 
 def _grouped(records: Any, by: Sequence[Column], dialect: str) -> Any:
@@ -173,6 +190,8 @@ CLICKHOUSE = {
     "number": "Nullable(Float64)",
     "truth": "Nullable(Bool)",
     "labels": "Nullable(String)",
+    "refusal": "Nullable(String)",
+    "calls": "Nullable(String)",
 }
 
 

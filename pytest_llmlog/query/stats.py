@@ -30,6 +30,11 @@ class Measure(Struct, frozen=True):
     q: float = 0.0
     of: str = ""
 
+    @property
+    def is_scaled(self) -> bool:
+        """Whether it sums numbers that are not whole."""
+        return self.kind == "sum" and COLUMNS[self.column].kind == "number"
+
 
 MEASURES = (
     Measure("calls", "count"),
@@ -75,8 +80,25 @@ def columns() -> list[Column]:
 
 
 def ordered(groups: Iterable[Group]) -> list[Group]:
-    """Most calls first, alike ones by name."""
-    return sorted(groups, key=lambda group: (-(group.figures["calls"] or 0), [key or "" for key in group.keys]))
+    """Most calls first, alike ones by name; within a group, most failures first."""
+    named = (Group(group.keys, group.figures, _most_first(group.errors)) for group in groups)
+    return sorted(named, key=lambda group: (-(group.figures["calls"] or 0), [key or "" for key in group.keys]))
+
+
+def _most_first(counts: dict[str, int]) -> dict[str, int]:
+    return dict(sorted(counts.items(), key=lambda entry: (-entry[1], entry[0])))
+
+
+SCALE = 1e12
+"""Parts of one in which numbers are summed: whole, so that no order of summing shows."""
+
+LARGEST = 9e6
+"""No sum takes a number as large, whose parts 64 bits do not hold: no call costs that."""
+
+
+def scaled(value: float) -> int | None:
+    """A number in whole parts; None of one that is too large."""
+    return math.floor(value * SCALE + 0.5) if abs(value) < LARGEST else None
 
 
 def rounded(value: float | None) -> float | None:
@@ -115,15 +137,23 @@ class _Sums:
             part, whole, _ = self.shares[measure.name]
             return part / whole if whole else None
         if measure.kind == "sum":
-            return self.sums[measure.name]  # type: ignore[no-any-return]
+            total = self.sums[measure.name]
+            return float(total) / SCALE if total is not None and measure.is_scaled else total
         return self.calls if measure.kind == "count" else self.errors.total()
+
+
+def _summand(measure: Measure) -> Callable[[Any], int | None]:
+    get = rows.getter(COLUMNS[measure.column])
+    if not measure.is_scaled:
+        return get
+    return lambda row: None if (value := get(row)) is None else scaled(value)
 
 
 def _adder() -> Callable[[_Sums, Any], None]:
     """Adds a row to the sums: the inner loop, its getters looked up once."""
     status, error = rows.getter(COLUMNS["status"]), rows.getter(COLUMNS["error_type"])
     quantiles = {each.column: rows.getter(COLUMNS[each.column]) for each in MEASURES if each.kind == "quantile"}.items()
-    sums = [(each.name, rows.getter(COLUMNS[each.column])) for each in MEASURES if each.kind == "sum"]
+    sums = [(each.name, _summand(each)) for each in MEASURES if each.kind == "sum"]
     shares = [
         (each.name, rows.getter(COLUMNS[each.column]), rows.getter(COLUMNS[each.of])) for each in MEASURES if each.kind == "share"
     ]

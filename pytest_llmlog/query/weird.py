@@ -21,7 +21,7 @@ from pytest_llmlog.query.where import Condition
 
 READ = (
     "timestamp", "request_id", "prompt_template", "model", "test_id", "operation", "response", "status", "error_type", "error_code",
-    "finish_reasons", "latency_seconds",
+    "finish_reasons", "latency_seconds", "refusal", "tool_calls",
 )  # fmt: skip
 
 LIMIT = 3.5
@@ -44,6 +44,9 @@ LOOP = re.compile(r"(?=\S)(.{3,80}?)\1{5,}", re.DOTALL)
 
 DENSE = 4
 """Times that a text shrinks by compression before it is searched for a loop: no prose does."""
+
+WORDS = 80
+"""Characters of a refusal that are shown."""
 
 TRUNCATED = frozenset({"length", "max_tokens", "max_output_tokens", "model_length", "incomplete"})
 TEXT = frozenset({"chat", "responses", "text_completion"})
@@ -103,18 +106,27 @@ def _alone(cells: dict[str, str | None]) -> Iterator[tuple[str, str]]:
     """What a call shows by itself."""
     reasons = [reason.lower() for reason in (cells["finish_reasons"] or "").split(",")]
     response = cells["response"] or ""
-    refused = next((reason for reason in reasons if reason in REFUSALS), None)
-    if refused is not None or cells["error_code"] == "content_filter":
-        yield "refusal", f"finish reason {refused}" if refused else "error code content_filter"
+    refused = _refused(reasons, cells)
+    if refused:
+        yield "refusal", refused
     elif words := opening(response):
         yield "refusal", f"begins {words!r}"
     if cut := next((reason for reason in reasons if reason in TRUNCATED), None):
         yield "truncated", f"finish reason {cut}"
-    asks = any("tool" in reason or "function" in reason for reason in reasons)
+    asks = cells["tool_calls"] or any("tool" in reason or "function" in reason for reason in reasons)
     if cells["status"] == "success" and cells["operation"] in TEXT and not response.strip() and not asks and not refused:
         yield "empty answer", f"{len(response)} characters"
     if loop := _loop(response):
         yield "loop", loop
+
+
+def _refused(reasons: list[str], cells: dict[str, str | None]) -> str | None:
+    """How the provider tells that no answer was given."""
+    if words := cells["refusal"]:
+        return f"told as one: {words[:WORDS]!r}"
+    if reason := next((reason for reason in reasons if reason in REFUSALS), None):
+        return f"finish reason {reason}"
+    return "error code content_filter" if cells["error_code"] == "content_filter" else None
 
 
 def _loop(text: str) -> str | None:

@@ -213,7 +213,7 @@ class Parser:
             self.expect(")")
             return In(column, tuple(values))
         if word := self.take("like", "contains"):
-            if column.kind not in ("text", "texts"):
+            if column.kind not in ("text", "texts", "refusal", "calls"):
                 self.fail(f"{column.name} is no text", word)
             return Match(column, word.text.lower(), self.any().text)
         return None

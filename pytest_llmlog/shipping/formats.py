@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from pytest_llmlog.query.columns import COLUMNS
+from pytest_llmlog.query.rows import refusal
 
 Record = Mapping[str, Any]
 Line = bytes | None
@@ -27,7 +28,7 @@ def without_nothing(value: dict[str, Any]) -> dict[str, Any]:
     return {name: entry for name, entry in shown.items() if entry is not None and entry != {}}
 
 
-def _line(value: dict[str, Any]) -> bytes:
+def line(value: dict[str, Any]) -> bytes:
     return json.dumps(without_nothing(value), ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
 
@@ -81,7 +82,7 @@ def ecs(record: Record) -> Line:
         "labels",
     )
     failed = record.get("status") == "failure"
-    return _line({
+    return line({
         "@timestamp": record["timestamp"],
         "ecs": {"version": ECS_VERSION},
         "message": _summary(record),
@@ -90,17 +91,17 @@ def ecs(record: Record) -> Line:
             "id": record.get("request_id"), "kind": "event", "dataset": "llmlog", "action": record.get("event"),
             "outcome": record.get("status"), "duration": nanoseconds(record),
         },
-        "error": {"type": record.get("error_type"), "message": record.get("error"), "code": _text(record.get("error_code"))},
+        "error": {"type": record.get("error_type"), "message": record.get("error"), "code": as_text(record.get("error_code"))},
         "http": {"response": {"status_code": record.get("http_status")}},
         "server": {"address": record.get("server_address")},
         "trace": {"id": record.get("trace_id")},
         "span": {"id": record.get("span_id")},
         "gen_ai": _gen_ai(record),
-        "llmlog": {name: _text(record.get(name)) if name == "input" else record.get(name) for name in own},
+        "llmlog": {name: as_text(record.get(name)) if name == "input" else record.get(name) for name in own},
     })  # fmt: skip
 
 
-def _text(value: Any) -> str | None:
+def as_text(value: Any) -> str | None:
     return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
@@ -112,7 +113,7 @@ def datadog(record: Record) -> Line:
         for name, value in record.items()
         if name not in ("timestamp", "error", "error_type", "trace_id", "span_id", "wire")
     }
-    return _line({
+    return line({
         "timestamp": record["timestamp"],
         "ddsource": "llmlog",
         "service": "llmlog",
@@ -123,101 +124,6 @@ def datadog(record: Record) -> Line:
         "dd": {"trace_id": record.get("trace_id"), "span_id": record.get("span_id")},
         "llmlog": rest,
     })  # fmt: skip
-
-
-def _content(message: Mapping[str, Any]) -> str:
-    return "".join(str(part.get("content", "")) for part in message.get("parts", ()) if part.get("type") == "text")
-
-
-def _is_text(messages: Any) -> bool:
-    """Whether messages are such as a chat of texts and tool calls can hold."""
-    kinds = {part.get("type") for message in messages or () for part in message.get("parts", ())}
-    return bool(messages) and kinds <= {"text", "tool_call", "tool_call_response", "reasoning"}
-
-
-def _chat(message: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """A message as the chat API has it; the answers of tools are messages of their own there."""
-    answers = [part for part in message.get("parts", ()) if part.get("type") == "tool_call_response"]
-    if answers:
-        return [
-            {"role": "tool", "tool_call_id": part.get("id"), "content": _text(part.get("response", part.get("result"))) or ""}
-            for part in answers
-        ]
-    calls = [
-        {
-            "id": part.get("id"),
-            "type": "function",
-            "function": {"name": part.get("name"), "arguments": _text(part.get("arguments")) or "{}"},
-        }
-        for part in message.get("parts", ())
-        if part.get("type") == "tool_call"
-    ]
-    return [
-        {
-            "role": message.get("role"),
-            "content": _content(message) or (None if calls else ""),
-            **({"tool_calls": calls} if calls else {}),
-        }
-    ]
-
-
-def _conversation(record: Record) -> list[dict[str, Any]] | None:
-    """What was asked; None where it was no chat of texts."""
-    if record.get("operation") not in ("chat", "responses") or not _is_text(record.get("messages")):
-        return None
-    return [each for message in record["messages"] for each in _chat(message)]
-
-
-def fine_tuning(record: Record) -> Line:
-    """OpenAI's chat format of training files: a conversation with its answer; of failures and other kinds of calls none."""
-    asked, answered = _conversation(record), record.get("response_messages")
-    if asked is None or record.get("status") != "success" or not _is_text(answered):
-        return None
-    return json.dumps({"messages": [*asked, *_chat(answered[0])]}, ensure_ascii=False).encode() + b"\n"  # type: ignore[index]
-
-
-def batch(record: Record) -> Line:
-    """OpenAI's input format of the Batch API: the request again."""
-    asked = _conversation(record)
-    if asked is None:
-        return None
-    body = {"model": record.get("model"), "messages": asked, **(record.get("params") or {})}
-    body.pop("stream", None)
-    request = {"custom_id": record.get("request_id"), "method": "POST", "url": "/v1/chat/completions", "body": body}
-    return json.dumps(request, ensure_ascii=False).encode() + b"\n"
-
-
-def _finish(reasons: list[str | None], message: dict[str, Any]) -> str:
-    """Why a choice ended in OpenAI's words, which are all that its client takes."""
-    words = ("stop", "length", "tool_calls", "content_filter", "function_call")
-    return next((reason for reason in reasons if reason in words), None) or ("tool_calls" if "tool_calls" in message else "stop")
-
-
-def stored_completion(record: Record) -> Line:
-    """The chat completion object, with the messages that were asked beside it, as evaluations take it."""
-    asked, answered = _conversation(record), record.get("response_messages")
-    if asked is None or record.get("status") != "success" or not _is_text(answered):
-        return None
-    usage = record.get("usage") or {}
-    reasons = list(record.get("finish_reasons") or [])
-    value = {
-        "id": record.get("response_id") or record.get("request_id"),
-        "object": "chat.completion",
-        "created": int(begin(record).timestamp()),
-        "model": record.get("response_model") or record.get("model"),
-        "messages": asked,
-        "choices": [
-            {"index": index, "message": _chat(message)[0], "finish_reason": _finish(reasons[index : index + 1], _chat(message)[0])}
-            for index, message in enumerate(answered or ())
-        ],
-        "usage": {
-            "prompt_tokens": usage.get("input"),
-            "completion_tokens": usage.get("output"),
-            "total_tokens": usage.get("total"),
-        },
-        "metadata": {"prompt_template": record.get("prompt_template"), "llmlog_request_id": record.get("request_id")},
-    }
-    return _line(value)
 
 
 def _cell(value: Any) -> str:
@@ -238,7 +144,9 @@ def flat(record: Record) -> dict[str, Any]:
         value = record.get(column.path[0])
         if len(column.path) == 2:
             value = (value or {}).get(column.path[1])
-        if isinstance(value, dict):
+        if column.kind == "refusal":
+            value = refusal(value)
+        if isinstance(value, dict) or (column.kind == "calls" and value):
             value = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
         cells[name] = ",".join(each for each in value if each is not None) or None if isinstance(value, list) else value
     return cells
@@ -254,9 +162,6 @@ CSV_HEADER = _row(list(COLUMNS))
 LINES: Mapping[str, Callable[[Record], Line]] = {
     "ecs": ecs,
     "datadog": datadog,
-    "openai-jsonl": fine_tuning,
-    "openai-batch": batch,
-    "openai-stored": stored_completion,
     "csv": csv_line,
 }
-"""The formats of a line a record, by name."""
+"""The formats of a line a record, by name; ``openai_files`` has those of OpenAI."""

@@ -32,6 +32,9 @@ PARAMS = {
 }  # fmt: skip
 """Parameters of requests, and their names below ``gen_ai.request``."""
 
+DOUBLES = frozenset({"temperature", "top_p", "top_k", "frequency_penalty", "presence_penalty"})
+"""Parameters that are of type double there, whatever a request has: one attribute of two types breaks a backend's mapping."""
+
 Attributes = dict[str, Any]
 
 
@@ -75,9 +78,9 @@ def gen_ai(record: Record) -> Attributes:
     """The attributes of a span by the semantic conventions."""
     usage, params = record.get("usage") or {}, record.get("params") or {}
     asked = {
-        f"gen_ai.request.{PARAMS[name]}": value
+        f"gen_ai.request.{PARAMS[name]}": float(value) if name in DOUBLES else value
         for name, value in params.items()
-        if name in PARAMS and isinstance(value, (int, float))
+        if name in PARAMS and isinstance(value, (int, float)) and not isinstance(value, bool)
     }
     stops = params.get("stop") or params.get("stop_sequences")
     return {

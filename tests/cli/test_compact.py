@@ -6,6 +6,7 @@ import gzip
 import json
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from logs import failure, lines, llmlog, record, rows, write
@@ -57,6 +58,37 @@ def test_questions_have_the_same_answers_before_and_after(folder: Path) -> None:
     assert all(path.stat().st_mode & 0o777 == 0o600 for path in folder.glob("*.parquet"))
 
 
+def test_a_parquet_file_from_before_a_column_is_asked_for_it(folder: Path) -> None:
+    asked = [{"id": "c1", "name": "look", "arguments": {"a": "ü"}}]
+    told = [{"role": "assistant", "parts": [{"type": "refusal", "content": "No."}]}]
+    path = write(
+        folder / "old.log",
+        record(1, tool_calls=asked, labels={"a": 1}, finish_reasons=["stop", "x"], usage={"input": 7}),
+        record(2, response_messages=told),
+    )
+    assert llmlog("compact", path).exit_code == 0
+    old, new = folder / "old.log.parquet", folder / "new.parquet"
+    with duckdb.connect() as connection:
+        connection.execute(
+            f"COPY (SELECT * EXCLUDE (tool_calls, refusal, labels, finish_reasons, cost_usd, input_tokens) FROM '{old}') TO '{new}'"
+        )
+
+    for where in (
+        "tool_calls contains look",
+        "refusal = No.",
+        "labels.a = 1 and finish_reasons = 'stop,x'",
+        "cost_usd = null",
+        "input_tokens = 7",
+    ):
+        same = [
+            llmlog(*command, each, "--where", where, "--json").stdout
+            for command in (["find", "Hello"], ["tail"])
+            for each in (old, new)
+        ]
+        assert same[0] == same[1] != ""
+        assert same[2] == same[3] != ""
+
+
 def test_every_record_is_kept_as_it_was(folder: Path) -> None:
     llmlog("compact")
 
@@ -64,11 +96,28 @@ def test_every_record_is_kept_as_it_was(folder: Path) -> None:
         assert llmlog("show", call["request_id"], "--json").stdout.encode() == lines([call])
 
 
-def test_logs_that_are_kept_are_not_counted_twice(folder: Path) -> None:
-    llmlog("compact", "--keep", ".llmlog/llm_interactions.log.1")
+@pytest.mark.parametrize(
+    "asked",
+    [
+        [],
+        [".llmlog/llm_interactions.log*"],
+        "".join(f" .llmlog/llm_interactions.log{end}" for end in ("", ".1", ".1.parquet", ".2.gz", ".2.parquet")).split(),
+    ],
+)
+def test_logs_that_are_kept_are_not_counted_twice(folder: Path, asked: list[str]) -> None:
+    llmlog("compact", "--keep")
 
-    assert names(folder) == ["", ".1", ".1.parquet", ".2.gz"]
-    assert sum(row["calls"] for row in rows(llmlog("stats", "--json"))) == len(CALLS) + 1
+    assert names(folder) == ["", ".1", ".1.parquet", ".2.gz", ".2.parquet"]
+    assert sum(row["calls"] for row in rows(llmlog("stats", "--json", *asked))) == len(CALLS) + 1
+
+
+def test_a_log_beside_its_parquet_file_is_still_compacted_by_a_pattern(folder: Path) -> None:
+    llmlog("compact", "--keep")
+
+    result = llmlog("compact", ".llmlog/llm_interactions.log.*")
+
+    assert result.exit_code == 1
+    assert ".log.1: left: " in result.stderr and ".log.2.gz: left: " in result.stderr
 
 
 def test_a_damaged_log_is_left(folder: Path) -> None:

@@ -27,7 +27,7 @@ from logs import BEGIN, failure, lines, llmlog, record, write
 from pytest_llmlog.log import LogWriter
 from pytest_llmlog.query import rows, sources
 from pytest_llmlog.query.columns import COLUMNS
-from pytest_llmlog.shipping import otel
+from pytest_llmlog.shipping import openai_files, otel
 
 ASKED = [
     {"role": "system", "parts": [{"type": "text", "content": "Be brief."}]},
@@ -113,6 +113,87 @@ def test_openai_batches_ask_again(path: Path) -> None:
     assert [each["custom_id"] for each in found] == [call["request_id"] for call in CALLS]
     assert found[0]["body"] == {"model": "gpt-4o", "messages": ASKED_CHAT, "temperature": 0.5, "max_tokens": 9}
     assert {(each["method"], each["url"]) for each in found} == {("POST", "/v1/chat/completions")}
+
+
+GEMINI = [
+    {"role": "user", "parts": [{"type": "text", "content": "Fire?"}]},
+    {"role": "model", "parts": [{"type": "tool_call", "id": None, "name": name, "arguments": {}} for name in ("call", "wait")]},
+    {"role": "user", "parts": [{"type": "tool_call_response", "id": name, "response": name} for name in ("wait", "call")]},
+    {"role": "user", "parts": [{"type": "tool_call_response", "id": None, "response": "?"}, {"type": "text", "content": "Go on."}]},
+]
+"""As Gemini's messages are recorded: without ids of calls, the tool's name in an answer, another word for the assistant."""
+
+
+@pytest.mark.parametrize("to", ["openai-jsonl", "openai-batch", "openai-stored"])
+def test_what_other_providers_leave_out_is_there_for_openai(tmp_path: Path, to: str) -> None:
+    path = write(
+        tmp_path / "calls.log",
+        record(messages=GEMINI, response_messages=[GEMINI[1]], params={"topK": 3, "seed": 5, "tool_choice": "auto"}),
+    )
+
+    (found,) = exported(path, to)
+    user, asked, waited, called, unasked, more = (found["body"] if to == "openai-batch" else found)["messages"][:6]
+
+    assert (user["role"], asked["role"], more) == ("user", "assistant", {"role": "user", "content": "Go on."})
+    assert {call["function"]["name"]: call["id"] for call in asked["tool_calls"]} == {
+        "call": called["tool_call_id"],
+        "wait": waited["tool_call_id"],
+    }
+    assert (waited["content"], called["content"], unasked["content"]) == ("wait", "call", "?")
+    if to == "openai-batch":
+        assert set(found["body"]) == {"model", "messages", "seed"}
+
+
+def test_a_batch_asks_the_api_that_was_asked(tmp_path: Path) -> None:
+    call = {**CALLED, "operation": "responses", "params": {"max_output_tokens": 5}}
+
+    (found,) = exported(write(tmp_path / "calls.log", call), "openai-batch")
+
+    assert found["url"] == "/v1/responses"
+    assert found["body"] == {
+        "model": "gpt-4o", "max_output_tokens": 5,
+        "input": [
+            *ASKED_CHAT, {"type": "function_call", "call_id": "t1", "name": "open_ticket", "arguments": '{"team": "it"}'},
+            {"type": "function_call_output", "call_id": "t1", "output": '{"ok": true}'},
+        ],
+    }  # fmt: skip
+
+
+def test_all_items_of_a_response_are_one_answer(tmp_path: Path) -> None:
+    said = [{"role": "assistant", "parts": [{"type": kind, "content": kind}]} for kind in ("reasoning", "text")]
+    path = write(tmp_path / "calls.log", {**CALL, "operation": "responses", "response_messages": said})
+
+    (example,), (completion,) = exported(path, "openai-jsonl"), exported(path, "openai-stored")
+
+    assert example["messages"][-1] == {"role": "assistant", "content": "text"} == completion["choices"][0]["message"]
+    assert len(completion["choices"]) == 1
+
+
+def test_a_batch_has_only_parameters_that_the_api_knows() -> None:
+    from openai.types.chat.completion_create_params import CompletionCreateParamsBase
+
+    assert set(CompletionCreateParamsBase.__annotations__) >= openai_files.PARAMETERS | set(openai_files.OF_TOOLS)
+
+
+def test_tools_are_asked_with_again_where_the_wire_has_them(tmp_path: Path) -> None:
+    tools = [{"type": "function", "function": {"name": "open_ticket", "parameters": {}}}]
+    wire = {"request": {"method": "POST", "url": "http://127.0.0.1/", "headers": {}, "body": {"json": {"tools": tools}}}}
+    path = write(tmp_path / "calls.log", {**CALLED, "params": {"tool_choice": "required"}, "wire": wire})
+
+    (again,), (example,) = exported(path, "openai-batch"), exported(path, "openai-jsonl")
+
+    assert (again["body"]["tools"], again["body"]["tool_choice"], example["tools"]) == (tools, "required", tools)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"truncated": {"messages": 300_000}},
+        {"response_messages": [{"role": "assistant", "parts": [{"type": "reasoning", "content": "hm"}]}]},
+    ],
+)
+def test_what_is_not_whole_or_says_nothing_trains_nobody(tmp_path: Path, fields: dict[str, Any]) -> None:
+    assert exported(write(tmp_path / "calls.log", {**CALL, **fields}), "openai-jsonl") == []
 
 
 def test_openai_stored_completions_are_what_its_client_reads(path: Path) -> None:
@@ -262,6 +343,19 @@ def test_the_names_are_those_of_the_convention() -> None:
 
     assert {name for name in otel.gen_ai(CALL) if name.startswith("gen_ai.")} <= known
     assert {f"gen_ai.request.{name}" for name in otel.PARAMS.values()} <= known
+
+
+def test_parameters_have_the_type_of_the_convention(tmp_path: Path, receiver: Receiver) -> None:
+    path = write(tmp_path / "calls.log", record(params={"temperature": 1, "top_k": 4, "max_tokens": 9, "seed": True}))
+
+    assert llmlog("export", "--to", "otlp", path, "--endpoint", receiver.url).exit_code == 0
+    (span,) = spans(receiver)
+
+    kinds = {each.key: each.value.WhichOneof("value") for each in span.attributes if each.key.startswith("gen_ai.request.")}
+    assert kinds == {
+        "gen_ai.request.model": "string_value", "gen_ai.request.stream": "bool_value", "gen_ai.request.temperature": "double_value",
+        "gen_ai.request.top_k": "double_value", "gen_ai.request.max_tokens": "int_value",
+    }  # fmt: skip
 
 
 def test_otlp_metrics_are_histograms_of_durations_and_tokens(path: Path, receiver: Receiver) -> None:

@@ -47,6 +47,25 @@ def test_what_is_found(path: Path, engine: str, arguments: list[str], found: lis
 
 
 @pytest.mark.parametrize("engine", ["stream", "duckdb"])
+def test_a_call_for_a_tool_is_an_answer_whatever_its_id(tmp_path: Path, engine: str) -> None:
+    called = [
+        [{"id": f"call_{number}", "name": "open_ticket", "arguments": {"team": team}}]
+        for number, team in enumerate(["öl", "öl", "it"])
+    ]
+    path = write(
+        tmp_path / "calls.log", *(record(number, response=None, tool_calls=calls) for number, calls in enumerate(called)), record(9)
+    )
+
+    found = rows(llmlog("find", "open_ticket", path, "--json", "--engine", engine))
+    people = llmlog("find", "open_ticket", path, "--engine", engine).stdout
+
+    assert [(row["answer"], row["tool_calls"]) for row in found] == list(zip([1, 1, 2], called, strict=True))
+    assert people.count('→ open_ticket({"team": "öl"})') == 2
+    assert "answer 2 is not as answer 1:" in people
+    assert '+open_ticket({"team": "it"})' in people
+
+
+@pytest.mark.parametrize("engine", ["stream", "duckdb"])
 def test_like_a_record_exactly_by_its_hashes_and_nearly_by_its_prompt(path: Path, engine: str) -> None:
     found = rows(llmlog("find", "--like", f"{path}:1", path, "--json", "--engine", engine))
 
@@ -54,6 +73,11 @@ def test_like_a_record_exactly_by_its_hashes_and_nearly_by_its_prompt(path: Path
         ("The printer is on fire", "hash", 1.0),
         ("The printer was on fire", "near", pytest.approx(0.933, abs=0.01)),
     ]
+    people = llmlog("find", "--like", f"{path}:1", path, "--engine", engine).stdout.splitlines()
+    assert (
+        people[-5:]
+        == [f"answer 1 is not as that of {path}:1:", "  @@ -1,2 +1,2 @@", "  -Call it", "  +Call them", "   now", "2 found"][-5:]
+    )
     only = rows(llmlog("find", "--like", f"{path}:1", path, "--similarity", "0.99", "--json"))
     assert [row["how"] for row in only] == ["hash"]
 

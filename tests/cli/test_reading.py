@@ -30,6 +30,7 @@ def test_every_command_has_an_example(name: str) -> None:
 
     assert result.exit_code == 0
     assert f"Example: llmlog {name}" in " ".join(result.stdout.split())
+    assert "\\b" not in result.stdout  # the sign that keeps a list's lines apart
 
 
 def calls_of(*arguments: str | Path, stdin: bytes | None = None) -> int:
@@ -181,6 +182,18 @@ def test_colours_only_on_a_terminal_and_not_where_nobody_wants_them(tmp_path: Pa
     assert "\x1b[" in on_terminal("tail", str(path))
     assert "\x1b[" not in on_terminal("tail", str(path), NO_COLOR="1")
     assert "\x1b[" not in on_terminal("stats", str(path), NO_COLOR="1")
+
+
+def test_a_table_that_is_wider_than_the_terminal_is_shown_row_below_row(tmp_path: Path) -> None:
+    calls = [failure(number, error_type=f"A{'rather' * number}LongError", model=f"m{number}") for number in range(3)]
+    path = write(tmp_path / "calls.log", *calls)
+
+    narrow, wide = (on_terminal("stats", str(path), COLUMNS=width).replace("\r", "").splitlines() for width in ("60", "250"))
+
+    assert max(map(len, narrow)) <= 60
+    assert [line.split() for line in narrow[:3]] == [["model", "m0"], ["calls", "1"], ["failures", "1", "(1×", "ALongError)"]]
+    assert sum(not line.strip() for line in narrow) == 2
+    assert any(line.split()[:2] == ["m0", "1"] for line in wide)
 
 
 @pytest.mark.parametrize(

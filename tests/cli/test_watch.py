@@ -58,7 +58,7 @@ def test_a_command_gets_each_event_and_its_failure_ends_nothing(tmp_path: Path) 
     path, out = write(tmp_path / "calls.log", *CALLS), tmp_path / "out"
     program = tmp_path / "program.py"
     program.write_text(
-        f"import json, os, sys\nevent = json.load(sys.stdin)\n"
+        f"import json, os, sys\n(line,) = sys.stdin.readlines()\nassert line.endswith(chr(10))\nevent = json.loads(line)\n"
         f"open({str(out)!r}, 'a').write(os.environ['LLMLOG_STATE'] + ' ' + event['alert'] + '\\n')\nsys.exit(3)\n",
         encoding="utf-8",
     )

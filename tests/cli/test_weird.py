@@ -73,7 +73,17 @@ def test_each_rule_with_its_figure(tmp_path: Path, engine: str, call: dict[str, 
 
 
 REFUSING = {
-    "English": ["I'm sorry, but I can't assist with that.", "As an AI model, I cannot provide this.", "I won’t create that."],
+    "English": [
+        "I'm sorry, but I can't assist with that.",
+        "As an AI model, I cannot provide this.",
+        "I won’t create that.",
+        "I apologize, but I cannot fulfill this request.",
+        "Unfortunately, I can't provide that information.",
+        "I cannot and will not help with that.",
+        "I'm sorry, but I cannot generate that content.",
+        "I must respectfully decline.",
+        "I’m not comfortable answering that.",
+    ],
     "German": ["Es tut mir leid, aber dabei kann ich Ihnen nicht helfen.", "Ich kann diese Anfrage leider nicht beantworten."],
     "French": [
         "Je suis désolé, mais je ne peux pas vous aider avec cela.",
@@ -103,6 +113,11 @@ def test_a_refusal_is_known_by_how_it_begins(spoken: str, text: str) -> None:
         "I can help with that: I'm sorry to hear it.",
         "I'm sorry to hear that your printer is on fire.",
         "I can't wait to see it!",
+        "I can’t help but notice that it is on fire.",
+        "I can't help thinking that it is on fire.",
+        "I cannot provide a better example than this one.",
+        "Unfortunately, the printer is on fire.",
+        "Ich kann Ihnen nicht nur helfen, sondern es auch zeigen.",
         "Ich kann Ihnen gern helfen.",
         "Es tut mir leid, dass Ihr Drucker brennt. Wir kümmern uns darum.",
         "Je peux vous aider.",
@@ -123,10 +138,29 @@ def test_an_apology_or_an_offer_is_no_refusal(text: str) -> None:
     assert opening(text) is None
 
 
-@pytest.mark.parametrize("reason", ["refusal", "content_filter", "SAFETY", "PROHIBITED_CONTENT", "guardrail_intervened"])
+@pytest.mark.parametrize("reason", ["refusal", "content_filter", "SAFETY", "PROHIBITED_CONTENT", "SPII", "guardrail_intervened"])
 def test_a_refusal_that_the_provider_tells(tmp_path: Path, reason: str) -> None:
     """Anthropic's, OpenAI's and Azure's, Gemini's and Bedrock's word for it."""
     assert ("refusal", f"finish reason {reason.lower()}") in found(tmp_path, odd(finish_reasons=[reason], response=None))
+
+
+@pytest.mark.parametrize("engine", ["stream", "duckdb"])
+@pytest.mark.parametrize(
+    ("part", "words"),
+    [
+        ({"type": "refusal", "content": "I won't."}, '"I won\'t."'),
+        ({"type": "blocked", "blockReason": "PROHIBITED_CONTENT"}, "'PROHIBITED_CONTENT'"),
+        ({"type": "blocked"}, "'blocked'"),
+    ],
+)
+def test_a_refusal_that_stands_in_the_answer(tmp_path: Path, engine: str, part: dict[str, str], words: str) -> None:
+    """OpenAI's field ``refusal`` and Gemini's ``promptFeedback.blockReason``: they have a word of their own, and no text."""
+    told = [{"role": "assistant", "parts": [{"type": "text", "content": "{"}]}, {"role": "assistant", "parts": [part]}]
+    fine = odd(response_messages=told[:1])
+
+    assert found(tmp_path, fine, odd(response=None, response_messages=told), engine=engine) == [
+        ("refusal", f"told as one: {words}")
+    ]
 
 
 def test_a_loop(tmp_path: Path) -> None:
@@ -142,8 +176,18 @@ def test_no_loop(tmp_path: Path, text: str) -> None:
     assert found(tmp_path, odd(response=text)) == []
 
 
-def test_a_call_for_a_tool_is_no_empty_answer(tmp_path: Path) -> None:
-    assert found(tmp_path, odd(response=None, finish_reasons=["tool_calls"]), odd(response=None, operation="embeddings")) == []
+@pytest.mark.parametrize("engine", ["stream", "duckdb"])
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"finish_reasons": ["tool_calls"]},
+        {"finish_reasons": ["STOP"], "tool_calls": [{"id": None, "name": "look", "arguments": {}}]},
+    ],
+)
+def test_a_call_for_a_tool_is_no_empty_answer(tmp_path: Path, told: dict[str, Any], engine: str) -> None:
+    """Gemini's, Ollama's and the responses API's reasons do not tell that it is one."""
+    assert found(tmp_path, odd(response=None, **told), odd(response=None, operation="embeddings"), engine=engine) == []
+    assert found(tmp_path, odd(response=None, tool_calls=[]), engine=engine) == [("empty answer", "0 characters")]
 
 
 def test_an_error_is_new_once_and_not_at_the_beginning(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import math
+import random
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,6 +37,12 @@ ODD_CELLS = [
     {**record(), "model": 5}, {**record(), "model": {"a": [1, "ü"]}}, {**record(), "usage": [1]}, {**record(), "usage": {"input": "x", "output": 2}},
     {**record(), "finish_reasons": "stop"}, {**record(), "finish_reasons": [1, None]}, {**record(), "tokens": 2**70},
     {**record(), "tokens": True}, {**record(), "labels": "text"}, {**record(), "labels": '{"team":"it"}'}, {**record(), "labels": {"team": ["it"], "n": None}},
+    *({**record(), "response_messages": each} for each in (
+        [{"parts": [{"type": "text"}]}, {"parts": [{"type": "refusal", "content": "no"}]}], [{"parts": [{"type": "blocked", "blockReason": "OTHER"}]}],
+        [{"parts": [{"type": "refusal", "content": ""}]}], [{"parts": [{"type": "refusal", "content": {"a": [1, "ü"]}}]}], [{"parts": {"type": "refusal"}}],
+        [{"parts": [5, {"type": ["refusal"]}]}], {"parts": []}, "refusal", [None, 7],
+    )),
+    *({**record(), "tool_calls": each} for each in ([{"id": None, "name": "ü", "arguments": {"a": [1, None]}}], [], "text", {"name": "look"}, [7])),
     {**record(), "labels": ["team"]}, {**record(), "extra": {"deep": [None]}}, {**record(), "timestamp": 5},
 ]  # fmt: skip
 
@@ -173,6 +181,34 @@ def test_both_engines_agree_on_groups(tmp_path: Path, by: tuple[str, ...]) -> No
     path.write_bytes(GOOD)
 
     assert_same(path, by=by)
+
+
+def test_both_engines_sum_costs_to_the_same_digit(tmp_path: Path) -> None:
+    path, chance = tmp_path / "calls.log", random.Random(1)
+    costs = [round(chance.random() * 3, 9) for _ in range(60_000)]
+    path.write_bytes(
+        b"".join(
+            b'{"timestamp":"2026-02-25T06:13:20.000Z","cost_usd":%s}\n' % repr(cost).encode()
+            for cost in [*costs, 1e-9, 1e300, 9e6, -9e6]
+        )
+    )
+    found = sources.expand([str(path)])
+    engines: tuple[Engine, ...] = (Stream(found, Damage(), lambda _: None), Duck(found, Damage()))
+
+    told = [group.figures["cost_usd"] for engine in engines for group in engine.stats([], None)]
+
+    assert told == [round(math.fsum([*costs, 1e-9]), 9)] * 2
+
+
+def test_types_of_error_are_listed_by_how_often_they_happened(tmp_path: Path) -> None:
+    path = tmp_path / "calls.log"
+    path.write_bytes(lines(failure(error_type=kind) for kind in ("A", "Z", "B", "C", "Z", None, "B", "Z")))
+    found = sources.expand([str(path)])
+    engines: tuple[Engine, ...] = (Stream(found, Damage(), lambda _: None), Duck(found, Damage()))
+
+    orders = [list(group.errors.items()) for engine in engines for group in engine.stats([], None)]
+
+    assert orders == [[("Z", 3), ("B", 2), ("A", 1), ("C", 1), ("unknown", 1)]] * 2
 
 
 def test_quantiles_are_linear_between_the_nearest_values(tmp_path: Path) -> None:

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
+from logs import lines, record
 from pytest_llmlog.log import LINE_LIMIT
+from pytest_llmlog.shipping.formats import datadog
 
 DOC = (Path(__file__).parent.parent.parent / "docs" / "shipping.md").read_text(encoding="utf-8")
 BLOCKS = {
@@ -61,3 +63,19 @@ def test_the_datadog_agent_tails_what_export_writes() -> None:
 
     assert source["type"] == "file"
     assert f"-o {source['path']} " in DOC
+
+
+def test_logstash_puts_a_record_where_its_texts_meet_no_object_of_ecs() -> None:
+    """Logstash 8 sets ``[event][original]``, and ``event`` is a text in a record."""
+    (target,) = re.findall(r'codec => json \{ target => "(\w+)" \}', DOC)
+
+    assert f'date {{ match => ["[{target}][timestamp]", "ISO8601"] }}' in DOC
+
+
+def test_a_datadog_line_of_the_longest_record_fits_where_the_documentation_says() -> None:
+    (limit,) = map(int, re.findall(r"set `llmlog_line_limit` to (\d+)", DOC))
+
+    for longest, agent in ((LINE_LIMIT, 900_000), (limit, 256_000)):
+        line = datadog({**record(), "response": "x" * (longest - len(lines([record()])))})
+        assert line is not None
+        assert len(line) <= agent
