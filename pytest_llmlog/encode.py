@@ -40,7 +40,7 @@ def clean(value: Any, depth: int = 0) -> Any:
 def line(record: dict[str, Any]) -> bytes:
     """One JSON object with its newline."""
     try:
-        return _encoder.encode_lines((record,))
+        return _encoder.encode(record) + b"\n"  # encode_lines of msgspec 0.22 loses 48 bytes a call
     except (UnicodeEncodeError, TypeError, ValueError, RecursionError):
         return _encoder.encode(clean(record)) + b"\n"
 
