@@ -16,6 +16,8 @@ from sidebyside import processes
 from sidebyside.values import Spread
 
 PLUGIN = "pytest_llmlog"
+UNSET = ("PYTHONPATH", "PYTEST_ADDOPTS", "CI", "PYTHONDONTWRITEBYTECODE")
+"""What a user's shell does not have: without byte code pytest rewrites the assertions of all plugins' modules at each start."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ def environment(folder: Path, installed: bool) -> Path:
 
 def _session(python: Path, folder: Path, arguments: Sequence[str]) -> tuple[float, float]:
     """Wall and CPU seconds of one session, from the start of its process to its end."""
-    environ = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTEST_ADDOPTS", "CI")}
+    environ = {name: value for name, value in os.environ.items() if name not in UNSET}
     command = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments, "test_it.py"]
     began, used = processes.clock()
     subprocess.run(command, cwd=folder, env=environ, stdout=subprocess.DEVNULL, check=True)
