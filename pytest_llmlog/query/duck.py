@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from pytest_llmlog.errors import ConfigError
 from pytest_llmlog.query import rows, sql
 from pytest_llmlog.query.columns import COLUMNS, Column, base
-from pytest_llmlog.query.sources import Damage, Source
+from pytest_llmlog.query.sources import Damage, Source, is_plain
 from pytest_llmlog.query.stats import Group
 from pytest_llmlog.query.stats import columns as stats_columns
 from pytest_llmlog.query.where import Condition, columns_of, predicate
@@ -22,8 +24,11 @@ from pytest_llmlog.query.where import Condition, columns_of, predicate
 if TYPE_CHECKING:
     import duckdb
 
-MEMORY = "350MB"
-"""What DuckDB may take before it moves to the disk."""
+MEMORY = 350
+"""MB that DuckDB may take for each GB of lines before it moves to the disk: what quantiles are made of has to stay in memory."""
+
+PACKED = 4
+"""By how much compressed logs and Parquet files grow, about, when they are unpacked."""
 
 TYPES = {
     "text": "VARCHAR",
@@ -53,18 +58,36 @@ RECORD = Column("record", "text", ("record",))
 BATCH = 10_000
 
 
+def memory_limit(sources: Sequence[Source]) -> str:
+    """How much memory a question to some sources may take, and no more than half of the machine's."""
+    size = sum(source.size * (1 if is_plain(source) else PACKED) for source in sources)
+    wanted = max(1.0, size / 1e9) * MEMORY
+    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e6 if hasattr(os, "sysconf") else wanted
+    return f"{max(MEMORY, min(wanted, there / 2)):.0f}MB"
+
+
 @contextmanager
-def _connection() -> Iterator[duckdb.DuckDBPyConnection]:
+def _connection(sources: Sequence[Source]) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open a database for a question.
+
+    Raises:
+        ConfigError: the question takes more memory than it may.
+    """
     import duckdb
 
     with tempfile.TemporaryDirectory(prefix="llmlog-") as spill:
         settings: dict[str, str | bool | int | float | list[str]] = {
-            "memory_limit": MEMORY,
+            "memory_limit": memory_limit(sources),
             "temp_directory": spill,
             "preserve_insertion_order": False,
         }
         with duckdb.connect(config=settings) as connection:
-            yield connection
+            try:
+                yield connection
+            except duckdb.OutOfMemoryException as exc:
+                raise ConfigError(
+                    f"DuckDB: {str(exc).partition(chr(10))[0]}\n  fix: --engine stream, or narrow it by --since or --where"
+                ) from exc
 
 
 def _quoted(text: str) -> str:
@@ -191,7 +214,7 @@ class Loaded:
 
 def stats(sources: Sequence[Source], by: Sequence[Column], where: Condition | None, damage: Damage) -> list[Group]:
     """What the calls come to in groups, as ``stats.stream`` gives it."""
-    with _connection() as connection:
+    with _connection(sources) as connection:
         loaded = Loaded(connection, sources, [*stats_columns(), *by], where, damage)
         figures, errors = sql.stats(loaded.table, by, None, "duckdb")
         return sql.groups(loaded.answer(figures).fetchall(), loaded.answer(errors).fetchall(), len(by))
@@ -201,7 +224,7 @@ def select(
     sources: Sequence[Source], columns: Sequence[Column], where: Condition | None, damage: Damage
 ) -> Iterator[tuple[Any, ...]]:
     """The columns of the records for which a condition holds, in no order."""
-    with _connection() as connection:
+    with _connection(sources) as connection:
         loaded = Loaded(connection, sources, columns, where, damage)
         found = loaded.answer(sql.select(loaded.table, columns, None, "duckdb"))
         while batch := found.fetchmany(BATCH):
@@ -210,7 +233,7 @@ def select(
 
 def whole(source: Source, where: Condition | None) -> Iterator[bytes]:
     """The records in a Parquet file for which a condition holds, as the JSON they are."""
-    with _connection() as connection:
+    with _connection([source]) as connection:
         question = _of_parquet(connection, source.name, [*COLUMNS.values(), RECORD])
         connection.execute(f"CREATE TEMP VIEW raw AS SELECT * RENAME ({RECORD.name} AS json) FROM ({question})")
         raw = sql.table("raw", [*COLUMNS.values(), Column("json", "text", ("json",))])
@@ -223,7 +246,7 @@ def whole(source: Source, where: Condition | None) -> Iterator[bytes]:
 def to_parquet(sources: Sequence[Source], path: Path) -> tuple[int, Damage]:
     """Write logs as one Parquet file; return how many records it holds, and what could not be read and is missing from it."""
     damage, columns = Damage(), list(COLUMNS.values())
-    with _connection() as connection:
+    with _connection(sources) as connection:
         types = ", ".join(f"{name} {kind}" for name, kind in _flat_types([*columns, RECORD]))
         connection.execute(f"CREATE TEMP TABLE packed ({types})")
         plan, getters = rows.Plan(columns), [(column.name, rows.getter(column)) for column in columns]

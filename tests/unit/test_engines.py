@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import math
+import os
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -13,10 +14,11 @@ import pytest
 
 from logs import failure, lines, record
 from pytest_llmlog import encode
-from pytest_llmlog.query import columns, sources
+from pytest_llmlog.errors import ConfigError
+from pytest_llmlog.query import columns, duck, sources
 from pytest_llmlog.query.columns import COLUMNS, DERIVED
 from pytest_llmlog.query.engines import Duck, Engine, Stream
-from pytest_llmlog.query.sources import Damage
+from pytest_llmlog.query.sources import Damage, Source
 from pytest_llmlog.query.where import parse
 
 FIXTURES = Path(__file__).parent.parent.parent / "fixtures"
@@ -221,3 +223,25 @@ def test_quantiles_are_linear_between_the_nearest_values(tmp_path: Path) -> None
     assert figures["p50_latency_seconds"] == 3.0
     assert figures["p95_latency_seconds"] == pytest.approx(7.4)
     assert figures["p99_latency_seconds"] == pytest.approx(7.88)
+
+
+def test_a_question_may_take_more_memory_of_a_larger_log(tmp_path: Path) -> None:
+    def limit(size: int, begin: bytes = b"{") -> int:
+        path = tmp_path / "calls.log"
+        path.write_bytes(begin)
+        os.truncate(path, size)
+        return int(duck.memory_limit([Source(str(path))]).removesuffix("MB"))
+
+    assert limit(100) == limit(1_000_000_000) == duck.MEMORY
+    assert limit(3_000_000_000) == 3 * duck.MEMORY
+    assert limit(1_000_000_000, b"\x1f\x8b\x08\0") == duck.PACKED * duck.MEMORY
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e6
+    assert limit(10**12) <= machine / 2 + 1
+
+
+def test_a_question_that_takes_too_much_memory_says_what_helps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "calls.log"
+    path.write_bytes(lines([record(number, prompt=f"{number} {'x' * 50_000}") for number in range(1_000)]))
+    monkeypatch.setattr(duck, "MEMORY", 20)
+    with pytest.raises(ConfigError, match=r"--engine stream"):
+        list(duck.select([Source(str(path))], [COLUMNS["prompt"]], None, Damage()))
