@@ -236,7 +236,11 @@ HEX = "0123456789abcdef" * 2
         (f"headers:\n  api-key:\n  - {HEX}\n", 3, "api-key"),
         (f"headers:\n  x-api-key:\n  - {HEX}\n", 3, "api-key"),
         ("headers:\n  cookie:\n  - session=abcdefabcdef0123\n", 3, "cookie"),
-        ("a: !!binary |\n  " + base64.encodebytes(gzip.compress(KEY.encode(), mtime=0)).decode().replace("\n", "\n  "), 2, "in gzip"),
+        (
+            "a: !!binary |\n  " + base64.encodebytes(gzip.compress(KEY.encode(), mtime=0)).decode().replace("\n", "\n  "),
+            2,
+            "in gzip",
+        ),
         ("a: !!binary |\n  " + base64.encodebytes(b"pad " * 30 + KEY.encode()).decode().replace("\n", "\n  "), 2, "in base64"),
         (f"a: |\n  {PEM}", 2, "-----BEGIN PRI"),
     ],
