@@ -278,7 +278,7 @@ def test_legacy_httpx(llmlog):
     assert len(llmlog) == 1
 """
     )
-    _twice(suite, 6)
+    assert [len(prompts) for prompts in _twice(suite, 6).values()] == [1] * 6
 
 
 def test_calls_while_modules_are_imported_are_logged_but_never_reach_the_network_on_replay(suite: Suite) -> None:
