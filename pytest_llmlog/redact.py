@@ -9,6 +9,8 @@ import re
 import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
+from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 from pytest_llmlog import shapes
@@ -94,6 +96,12 @@ def spellings(value: str) -> set[str]:
     return {value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], quote(value, safe=""), quote(value)}
 
 
+@lru_cache(maxsize=1024)
+def _carries(name: str) -> bool:
+    """Whether a request's header of this name may hold a credential."""
+    return name in CREDENTIAL_HEADERS or (name not in REQUEST_HEADERS and _CREDENTIAL_HEADER.fullmatch(name) is not None)
+
+
 def request_credentials(headers: Mapping[str, str], url: str) -> Iterable[str]:
     """The credentials a request carries, in headers, query or ``user:password@``."""
     for name in CREDENTIAL_HEADERS:
@@ -106,7 +114,7 @@ def request_credentials(headers: Mapping[str, str], url: str) -> Iterable[str]:
         else:
             yield value
     for name in headers:
-        if name not in CREDENTIAL_HEADERS and name not in REQUEST_HEADERS and _CREDENTIAL_HEADER.fullmatch(name):
+        if name not in CREDENTIAL_HEADERS and _carries(name):
             yield headers[name].strip()
             yield headers[name].strip().rpartition(" ")[2]
     parts = urlsplit(url)
@@ -185,22 +193,27 @@ class Redactor:
         self._of_environment: set[str] = set()
         self._look_around()
         self._learned: dict[str, set[str]] = {}
+        self._learned_last: tuple[object, ...] = ()
         self._lock = threading.Lock()
-        self._credentials = self._longest_first()
+        self._set_credentials()
 
-    def _longest_first(self) -> tuple[str, ...]:
-        """All spellings in the order to replace them, because one credential can be a part of another."""
+    def _set_credentials(self) -> None:
+        """Put all spellings in the order to replace them, because one credential can be a part of another."""
         known = self._of_environment.union(*self._learned.values())
-        return tuple(sorted(known, key=lambda value: (-len(value), value)))
+        self._credentials = tuple(sorted(known, key=lambda value: (-len(value), value)))
+        self._as_bytes = tuple(value.encode("utf-8", "surrogateescape") for value in self._credentials)
+
+    @property
+    def _variables(self) -> Mapping[Any, Any]:
+        """The environment; ``os.environ`` would decode name by name what it holds, which is compared in a microsecond."""
+        found: Mapping[Any, Any] = getattr(self._environ, "_data", self._environ)
+        return found
 
     def _look_around(self) -> bool:
         """Learn the environment's credentials anew where it changed; those that it held before are kept. Return whether there are more."""
-        variables = getattr(
-            self._environ, "_data", self._environ
-        )  # what os.environ decodes name by name: compared in a microsecond
-        if variables == self._seen:
+        if self._variables == self._seen:
             return False
-        self._seen = dict(variables)
+        self._seen = dict(self._variables)
         found = environment_credentials(self._environ)
         before = len(self._of_environment)
         self._of_environment |= {spelling for value in found for spelling in spellings(value)}
@@ -208,6 +221,9 @@ class Redactor:
 
     def learn(self, headers: Mapping[str, str], url: str) -> None:
         """Remember the credentials of a request, in place of those that were not used for longest."""
+        carried = (url, *(entry for entry in headers.items() if _carries(entry[0])))
+        if carried == self._learned_last and self._variables == self._seen:
+            return  # most requests carry what the one before did
         with self._lock:
             values = [value for value in request_credentials(headers, url) if is_credential(value)]
             is_news = self._look_around() or any(value not in self._learned for value in values)
@@ -216,7 +232,8 @@ class Redactor:
             for value in list(self._learned)[: max(0, len(self._learned) - LEARNED)]:
                 del self._learned[value]
             if is_news:
-                self._credentials = self._longest_first()
+                self._set_credentials()
+            self._learned_last = carried
 
     def enter_child(self) -> None:
         """Give the lock up in a forked process, where the thread that held it does not exist."""
@@ -256,6 +273,16 @@ class Redactor:
                 yield Secret(start, start + len(credential), "a credential of the environment")
                 start = text.find(credential, start + len(credential))
         yield from shapes.find_base64(text, self._is_secret)
+
+    def is_clean(self, data: bytes) -> bool:
+        """Say, most often at little cost, whether ``bytes`` would leave the data as it is."""
+        if self._custom is not None or any(value in data for value in self._as_bytes):
+            return False
+        is_suspect, has_base64 = shapes.may_hold(data), shapes.may_hold_base64(data)
+        if not is_suspect and not has_base64:
+            return True
+        text = data.decode("utf-8", "surrogateescape")
+        return not (is_suspect and shapes.find(text)) and not shapes.find_base64(text, self._is_secret)
 
     def bytes(self, data: bytes) -> tuple[bytes, int]:
         """The same as ``text`` for bytes; what is no UTF-8 is left alone outside of the credentials, byte for byte."""
