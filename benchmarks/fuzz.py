@@ -18,7 +18,8 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
-from pytest_llmlog import cassettes, changes, cleaning, encode, golden, journal, pending, playback, recovery, stored
+from pytest_llmlog import cassettes, changes, cleaning, encode, golden, journal, pending, playback, recovery, stored, wire
+from pytest_llmlog.circumstances import Circumstances, Identity, Said
 from pytest_llmlog.cli import main as command
 from pytest_llmlog.compare import Terms
 from pytest_llmlog.errors import LlmlogError
@@ -154,9 +155,13 @@ def seeds() -> list[tuple[str, bytes]]:
     found += [(path.name, path.read_bytes()) for path in sorted((FIXTURES / "recordings").rglob("*")) if path.suffix in KINDS]
     plain = next(content for name, content in found if name == "golden-plain.json")
     call = golden.parse(Path("x"), plain).interactions[0]
-    head = journal.Head(test_id="t", golden="goldens/x/x.json", line_limit=4096)
-    lines = (encode.plain(head), encode.plain(journal.Entry(interaction=call)))
-    found.append(("journal.jsonl", b"".join(map(encode.line, lines))))
+    assert call.wire is not None
+    identity = Identity("0123", "t", "t")
+    head = journal.Head(test_id="t", golden="goldens/x/x.json", identity=identity, ignore=("$.seed",), line_limit=4096)
+    said = Said(prompt_template="greet", input={"name": "Ada"}, session_id="s")
+    circumstances = Circumstances(request_id="0" * 32, at=10**18, latency_seconds=0.5, time_to_first_chunk_seconds=0.25, said=said)
+    entry = journal.Entry(circumstances=circumstances, wire=wire.dump_raw(wire.load(call.wire)))
+    found.append(("journal.jsonl", encode.line(head) + encode.line(entry)))
     found.append(("run.summary", b'{"run_id":"0123","mode":"live","log_path":"x","tests":[{"test_id":"a","passed":true}]}'))
     return [*found, *(("zipped.yaml.gz", gzip.compress(content)) for name, content in found if name.endswith(".yaml"))]
 

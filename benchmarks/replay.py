@@ -15,10 +15,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from pytest_llmlog import golden, matching
+from pytest_llmlog import golden
+from pytest_llmlog.circumstances import Circumstances, Identity
 from pytest_llmlog.intercept import interactions
-from pytest_llmlog.intercept.recorder import Recorder
-from pytest_llmlog.intercept.scope import Scope
 from pytest_llmlog.providers import recognise
 from pytest_llmlog.traffic import Exchange, Request, Response
 
@@ -96,15 +95,19 @@ def request(number: int) -> Request:
 
 def make_golden(count: int) -> golden.Golden:
     """A golden as recording makes it, without the hours that so many real calls would take."""
-    scope = Scope(Recorder("bench", None, print), session_id="bench", test_id="test_bench.py::test_replay")
+    identity = Identity("bench", "bench", "test_bench.py::test_replay")
     endpoint = recognise("POST", "127.0.0.1", "/v1/chat/completions")
     assert endpoint is not None
     answer = Response(200, {"content-type": "application/json", "x-request-id": "req_bench"}, [(0.8, msgspec.json.encode(ANSWER))])
-    timing = interactions.Timing(interactions.Moment(1_767_225_600_000_000_000, None, {}), 0.8, 0.8)
     made = (
-        interactions.live(Exchange(asked, answer), endpoint, scope, matching.key(asked), timing, 0)
-        for asked in map(request, range(count))
-    )
+        interactions.live(
+            Exchange(request(number), answer), endpoint, identity,
+            Circumstances(
+                request_id=interactions.request_id(), at=1_767_225_600_000_000_000, latency_seconds=0.8, time_to_first_chunk_seconds=0.8
+            ), (), lambda _: 1,
+        )
+        for number in range(count)
+    )  # fmt: skip
     return golden.Golden(golden.GOLDEN_VERSION, "test_bench.py::test_replay", 0, interactions=tuple(made))
 
 

@@ -37,12 +37,12 @@ def clean(value: Any, depth: int = 0) -> Any:
     return value if isinstance(value, (int, type(None))) else str(value)
 
 
-def line(record: dict[str, Any]) -> bytes:
+def line(record: Any) -> bytes:
     """One JSON object with its newline."""
     try:
         return _encoder.encode(record) + b"\n"  # encode_lines of msgspec 0.22 loses 48 bytes a call
     except (UnicodeEncodeError, TypeError, ValueError, RecursionError):
-        return _encoder.encode(clean(record)) + b"\n"
+        return _encoder.encode(clean(record if isinstance(record, dict) else plain(record))) + b"\n"
 
 
 def _cut(value: Any, size: int) -> Any:

@@ -51,7 +51,7 @@ class _Writer:
         if failed:
             record["error"] = str(record.get("error") or "unknown")
         text, _ = self._recorder.redactor.bytes(encode.line(record))
-        line = self._recorder.checked(msgspec.json.decode(text))
+        line, _ = self._recorder.checked(msgspec.json.decode(text))
         self._recorder.write([line] if line else [], failure=failed)
 
     def close(self) -> None:

@@ -87,16 +87,14 @@ class Importer:
     def _clean(self, exchange: Exchange) -> tuple[Exchange, int]:
         """The exchange decoded and without credentials, and how many were taken out."""
         request, response = exchange.request, exchange.response
-        self._redactor.learn(request.headers, request.url)
-        body, count = self._redactor.bytes(_decoded([(0.0, request.body)], request.headers.get("content-encoding"))[0][1])
-        url, in_url = self._redactor.text(redact.clean_url(request.url))
-        clean = Request(request.method, url, redact.request_headers(request.headers), body)
+        body = _decoded([(0.0, request.body)], request.headers.get("content-encoding"))[0][1]
+        clean, count = scrub.clean_request(Request(request.method, request.url, request.headers, body), self._redactor)
         if response is None:
-            return Exchange(clean, None), count + in_url
+            return Exchange(clean, None), count
         pieces = _decoded(response.pieces, response.headers.get("content-encoding"))
         whole = Response(response.status, redact.response_headers(response.headers), pieces)
         answer, in_answer = scrub.clean(whole, self._redactor)
-        return Exchange(clean, answer), count + in_url + in_answer
+        return Exchange(clean, answer), count + in_answer
 
 
 def _decoded(pieces: list[tuple[float, bytes]], encoding: str | None) -> list[tuple[float, bytes]]:

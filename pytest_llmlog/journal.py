@@ -1,4 +1,4 @@
-"""Live interactions on the disk until their golden is: what a killed run has paid for can be recovered from here."""
+"""Live calls on the disk until their golden is: what a killed run has paid for can be recovered from here."""
 
 from __future__ import annotations
 
@@ -15,27 +15,34 @@ import msgspec
 from msgspec import Struct
 
 from pytest_llmlog import encode, files
+from pytest_llmlog.circumstances import Circumstances, Identity
 from pytest_llmlog.content import Content
-from pytest_llmlog.record import Interaction
+from pytest_llmlog.wire import Wire
 
 SUFFIX = ".jsonl"
 
 
 class Head(Struct, frozen=True, kw_only=True):
-    """The first line: whose interactions follow, where their golden belongs, and how the log was to hold them."""
+    """The first line: whose calls follow, where their golden belongs, and how the log was to hold them.
 
-    journal_version: Literal[1] = 1
+    ``ignore`` are the JSON paths that matching leaves out.
+    """
+
+    journal_version: Literal[2] = 2
     test_id: str
     golden: str
+    identity: Identity
+    ignore: tuple[str, ...] = ()
     content: Content = "full"
     line_limit: int
 
 
-class Entry(Struct, frozen=True, kw_only=True):
-    """A further line: one interaction with its wire."""
+class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A further line: one call that has ended, free of credentials. What its record says beside this is read from the exchange."""
 
     in_teardown: bool = False
-    interaction: Interaction
+    circumstances: Circumstances
+    wire: Wire
 
 
 def folder_of(log_path: Path) -> Path:
@@ -44,7 +51,7 @@ def folder_of(log_path: Path) -> Path:
 
 
 class Journal:
-    """The interactions of one test or fixture; the file is made with the first one, and locked as long as its process lives."""
+    """The calls of one test or fixture; the file is made with the first one, and locked as long as its process lives."""
 
     def __init__(self, folder: Path, head: Head) -> None:
         self._folder, self._head = folder, head
@@ -71,10 +78,10 @@ class Journal:
         self._descriptor = files.open_private_file(path, os.O_RDWR | os.O_APPEND)
         self._path = path
         _try_lock(self._descriptor)
-        os.write(self._descriptor, encode.line(encode.plain(self._head)))
+        os.write(self._descriptor, encode.line(self._head))
 
     def close(self, *, keep: bool) -> None:
-        """End it, and remove it unless its interactions are nowhere else."""
+        """End it, and remove it unless its calls are nowhere else."""
         with self._lock:
             if self._path is None:
                 return
@@ -132,7 +139,7 @@ def _is_in_use(path: Path) -> bool:
 
 
 def read(path: Path) -> tuple[Head, list[Entry]]:
-    """A journal's interactions, in the order in which they ended; a line that a kill cut off is none.
+    """A journal's calls, in the order in which they ended; a line that a kill cut off is none.
 
     Raises:
         ValueError: it is no journal.

@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import median
 from typing import Literal
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -215,8 +216,8 @@ def _save(scope: Scope, accept: str, *, passed: bool) -> Saved:
     known = os.path.exists(path)
     if (known and scope.mode == "auto") or not (scope.recorded or (known and passed)):
         return None
-    calls = tuple(map(golden.of_no_run, scope.recorded))
-    made = golden.Golden(golden.GOLDEN_VERSION, scope.test_id or "", scope.in_teardown, interactions=calls)
+    calls = tuple(map(msgspec.Raw, scope.recorded))
+    made = golden.Recording(golden.GOLDEN_VERSION, scope.test_id or "", scope.in_teardown, calls)
     accepted = accept in ("", "all", "changed" if known else "new")
     if not passed or not accepted:
         golden.save(golden.pending_path(path), made)

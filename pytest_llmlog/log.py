@@ -54,6 +54,11 @@ class LogWriter:
         self._torn = False
         self._descriptor = self._open()
 
+    @property
+    def forces(self) -> bool:
+        """Whether lines are forced to the disk."""
+        return self._fsync != "never"
+
     def _open(self) -> int:
         try:
             make_private_folder(self.path.parent)

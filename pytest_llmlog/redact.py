@@ -33,6 +33,9 @@ RESPONSE_HEADER_PREFIXES = ("x-ratelimit-", "anthropic-ratelimit-", "x-amzn-bedr
 LEARNED = 256
 """How many credentials of requests are remembered, those used last. One request's may be good for it alone, as AWS's signatures are."""
 
+ADDRESSES = 1024
+"""How many addresses are remembered to hold no credential."""
+
 CREDENTIAL_HEADERS = (
     "authorization", "api-key", "x-api-key", "x-goog-api-key", "proxy-authorization", "cookie", "x-amz-security-token", "x-auth-token",
     "ocp-apim-subscription-key",
@@ -201,6 +204,7 @@ class Redactor:
         """Put all spellings in the order to replace them, because one credential can be a part of another."""
         known = self._of_environment.union(*self._learned.values())
         self._credentials = tuple(sorted(known, key=lambda value: (-len(value), value)))
+        self._known_clean: set[str] = set()
         self._as_bytes = tuple(value.encode("utf-8", "surrogateescape") for value in self._credentials)
 
     @property
@@ -264,6 +268,21 @@ class Redactor:
     def _is_secret(self, text: str) -> bool:
         return any(credential in text for credential in self._credentials) or next(shapes.shaped(text), None) is not None
 
+    def is_clean_address(self, url: str) -> bool:
+        """The same of an address, which most calls share with others."""
+        if url not in self._known_clean:
+            if not self.is_clean(url.encode("utf-8", "surrogateescape")):
+                return False
+            if len(self._known_clean) > ADDRESSES:
+                self._known_clean.clear()
+            self._known_clean.add(url)
+        return True
+
+    @property
+    def has_own_step(self) -> bool:
+        """Whether the user has a step, which may change what holds no credential."""
+        return self._custom is not None
+
     def find(self, text: str) -> Iterator[Secret]:
         """Find what ``text`` would replace, but for the user's own step; of a credential by value no part is told."""
         yield from shapes.find(text)
@@ -275,8 +294,8 @@ class Redactor:
         yield from shapes.find_base64(text, self._is_secret)
 
     def is_clean(self, data: bytes) -> bool:
-        """Say, most often at little cost, whether ``bytes`` would leave the data as it is."""
-        if self._custom is not None or any(value in data for value in self._as_bytes):
+        """Say, most often at little cost, whether there is no credential in the data; the user's own step is not asked."""
+        if any(value in data for value in self._as_bytes):
             return False
         is_suspect, has_base64 = shapes.may_hold(data), shapes.may_hold_base64(data)
         if not is_suspect and not has_base64:

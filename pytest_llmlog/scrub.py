@@ -1,4 +1,4 @@
-"""Responses without credentials, those included that a stream brings in parts: cut by a chunk's end, or over the texts of events."""
+"""Exchanges without credentials, those included that a stream brings in parts: cut by a chunk's end, or over the texts of events."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from typing import Any
 
 from rapidfuzz.distance import Postfix, Prefix
 
+from pytest_llmlog import redact
 from pytest_llmlog.providers import eventstream
 from pytest_llmlog.redact import Redactor
-from pytest_llmlog.traffic import UNPARSED, Response, parse_events, parse_json
+from pytest_llmlog.traffic import UNPARSED, Request, Response, parse_events, parse_json
 
 _EVENT_END = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 _LINE_END = re.compile(rb"\n")
@@ -37,6 +38,13 @@ class _Event:
     def redact(self, redactor: Redactor) -> int:
         """Clean the event's own text; return how many credentials there were."""
         self.data, count = redactor.bytes(self.data)
+        if count:
+            self.value = self._read()
+        if _is_escaped(self.data) and self.value is not UNPARSED:
+            text, hidden = _without_credentials(self.value, redactor)
+            if hidden:
+                self.value, count = parse_json(text), count + hidden
+                self.write()
         return count
 
     def write(self) -> None:
@@ -208,7 +216,50 @@ def _holds_across(response: Response, redactor: Redactor) -> bool:
         values = [event.value for event in _events(response, *cuts)] if cuts else []
     else:
         values = list(response.chunks or ())  # parsed once, for the record's reader too
-    return any(redactor.text("".join(_texts(leaves)))[1] for leaves in _parts(values))
+    texts = ["".join(_texts(leaves)) for leaves in _parts(values)]
+    if _is_escaped(response.body):
+        texts += [_compact(value).decode("utf-8", "surrogatepass") for value in values]
+    if redactor.has_own_step:
+        return any(redactor.text(text)[1] for text in texts)
+    return not redactor.is_clean(_BETWEEN.join(text.encode("utf-8", "surrogatepass") for text in texts))
+
+
+_BETWEEN = b" \0 "
+"""Stands between texts that are searched together: nothing that is shaped like a key goes on behind it."""
+
+_ESCAPES = (b"\\u", b"\\/")
+"""What JSON may spell otherwise than it is written here."""
+
+
+def _is_escaped(body: bytes) -> bool:
+    return any(escape in body for escape in _ESCAPES)
+
+
+def clean_request(request: Request, redactor: Redactor) -> tuple[Request, int]:
+    """A request as it may be hashed and written, and how many credentials were taken out.
+
+    Raises:
+        Exception: what the user's own step raises.
+    """
+    redactor.learn(request.headers, request.url)
+    body, count = _body(request.body, redactor)
+    url, in_url = redactor.text(redact.clean_url(request.url))
+    return Request(request.method, url, redact.request_headers(request.headers), body), count + in_url
+
+
+def _body(body: bytes, redactor: Redactor) -> tuple[bytes, int]:
+    """A body without credentials, those included that JSON spells with escapes."""
+    body, count = redactor.bytes(body)
+    if _is_escaped(body) and (value := parse_json(body)) is not UNPARSED:
+        text, hidden = _without_credentials(value, redactor)
+        return (text, count + hidden) if hidden else (body, count)
+    return body, count
+
+
+def _without_credentials(value: Any, redactor: Redactor) -> tuple[bytes, int]:
+    """A JSON value's text, written without escapes, and how many credentials there were."""
+    text, count = redactor.without_credentials(_compact(value).decode("utf-8", "surrogatepass"))
+    return text.encode("utf-8", "surrogatepass"), count
 
 
 def clean(response: Response, redactor: Redactor) -> tuple[Response, int]:
@@ -220,7 +271,7 @@ def clean(response: Response, redactor: Redactor) -> tuple[Response, int]:
     Raises:
         Exception: what the user's own step raises.
     """
-    body, count = redactor.bytes(response.body)
+    body, count = _body(response.body, redactor)
     if not count and not _holds_across(response, redactor):
         return response, 0
     cuts = _cuts(response)
@@ -234,3 +285,46 @@ def clean(response: Response, redactor: Redactor) -> tuple[Response, int]:
 
 def _with(response: Response, pieces: list[tuple[float, bytes]]) -> Response:
     return Response(response.status, response.headers, pieces, response.ended)
+
+
+def clean_exchange(asked: Request, answered: Response | None, redactor: Redactor) -> tuple[Request, Response | None, int]:
+    """Both as they may be written, and how many credentials were taken out; the response has only headers that are known to hold none.
+
+    Most hold none, which one search over all of it tells; only others are looked at part by part.
+
+    Raises:
+        Exception: what the user's own step raises.
+    """
+    redactor.learn(asked.headers, asked.url)
+    request = Request(asked.method, redact.clean_url(asked.url), redact.request_headers(asked.headers), asked.body)
+    if not redactor.has_own_step and _is_clean(request, answered, redactor):
+        return request, answered, 0
+    request, count = clean_request(asked, redactor)
+    if answered is None:
+        return request, None, count
+    answered, more = clean(answered, redactor)
+    return request, answered, count + more
+
+
+def _is_clean(asked: Request, answered: Response | None, redactor: Redactor) -> bool:
+    if not redactor.is_clean_address(asked.url):
+        return False
+    texts, bodies = [*asked.headers.values()], [asked.body]
+    if answered is not None:
+        texts += answered.headers.values()
+        bodies.append(answered.body)
+    parts = [" ".join(texts).encode("utf-8", "surrogateescape"), *bodies]
+    for side in (asked, answered):
+        if side is not None and _is_escaped(side.body):
+            if side.json is UNPARSED:
+                return False
+            parts.append(_compact(side.json))
+    if not redactor.is_clean(_BETWEEN.join(parts)):
+        return False
+    return answered is None or not _may_hold_across(answered) or not _holds_across(answered, redactor)
+
+
+def _may_hold_across(response: Response) -> bool:
+    """Whether it may be a stream of events; most answers are one JSON value, which need not be read to know."""
+    body = response.body
+    return response.is_event_stream or response.is_json_lines or b"\n{" in body or eventstream.looks_like(body)

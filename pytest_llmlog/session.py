@@ -33,6 +33,7 @@ from pytest_llmlog import (
     templates,
 )
 from pytest_llmlog.calls import Calls
+from pytest_llmlog.circumstances import Identity
 from pytest_llmlog.compare import Terms
 from pytest_llmlog.conclusion import Conclusion
 from pytest_llmlog.errors import ConfigError, LogError
@@ -189,7 +190,7 @@ class Session:
         return Scope(
             self._recorder,
             session_id=test_id or self._recorder.run_id,
-            journal=lambda: self._journal(test_id, path) if path is not None else None,
+            journal=lambda identity: self._journal(identity, test_id, path) if path is not None else None,
             test_id=test_id or None,
             mode=self._mode,
             queue=queue,
@@ -198,11 +199,14 @@ class Session:
             refuse=_refuse,
         )
 
-    def _journal(self, test_id: str, path: Path) -> Journal | None:
+    def _journal(self, identity: Identity, test_id: str, path: Path) -> Journal | None:
         recorder = self._recorder
         if recorder.redactor.without_credentials(f"{test_id} {path}")[1]:
             return None  # no golden is saved under a name that holds a key
-        head = Head(test_id=test_id, golden=str(path), content=recorder.content, line_limit=recorder.line_limit)
+        head = Head(
+            test_id=test_id, golden=str(path), identity=identity, ignore=self._options.ignore, content=recorder.content,
+            line_limit=recorder.line_limit,
+        )  # fmt: skip
         return Journal(journal.folder_of(self._options.log), head)
 
     @property

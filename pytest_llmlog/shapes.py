@@ -140,8 +140,9 @@ _DEPTH = 2
 
 _IN_BASE64 = bytes(32 + 65 * ((chr(byte).isalnum() and byte < 128) or byte in b"+/_-") for byte in range(256))
 _RUN = b"a" * 24
-_HEX = re.compile("[0-9a-f]+")
-"""A hash or an id, of which a record has many; no text is such in base64."""
+_IN_HEX, _IN_WORDS = b"0123456789abcdef", b"abcdefghijklmnopqrstuvwxyz_-"
+_NO_BASE64 = re.compile("[0-9a-f]+|[a-z_-]+")
+"""A hash or an id, of which a record has many, and names like ``completion_tokens_details``; no text is such in base64."""
 _LINE_BREAK = re.compile(r"(?:(?:\\{1,8}[rn]|\\?[\r\n])[ \t>]*)+")
 _LONG = 4096
 """From so many characters on, base64 is taken for a file, of which only parts may be text."""
@@ -171,7 +172,15 @@ def may_hold(data: bytes) -> bool:
 
 def may_hold_base64(data: bytes) -> bool:
     """The same of what is long enough to be one in base64."""
-    return _RUN in data.translate(_IN_BASE64)
+    flat = data.translate(_IN_BASE64)
+    start = flat.find(_RUN)
+    while start >= 0:
+        end = _end(flat, start)
+        run = data[start:end]
+        if run.translate(None, _IN_WORDS) and run.translate(None, _IN_HEX):
+            return True
+        start = flat.find(_RUN, end)
+    return False
 
 
 def shaped(text: str) -> Iterator[Secret]:
@@ -288,7 +297,7 @@ def find_base64(text: str, is_secret: Callable[[str], bool]) -> list[Secret]:
 
     def search(text: str) -> Iterator[Secret]:
         for start, end, letters in runs(text):
-            if not _HEX.fullmatch(letters) and any(map(is_secret, _contents(letters))):
+            if not _NO_BASE64.fullmatch(letters) and any(map(is_secret, _contents(letters))):
                 yield Secret(start, end, "in base64")
 
     return _everywhere(text, search)

@@ -83,7 +83,7 @@ class Request:
     def query(self) -> tuple[tuple[str, str], ...]:
         return self.address.query
 
-    @property
+    @cached_property
     def content_type(self) -> str:
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
@@ -102,7 +102,7 @@ class Response:
     def __init__(self, status: int, headers: Mapping[str, str], pieces: list[tuple[float, bytes]], ended: Ended = "whole") -> None:
         self.status, self.headers, self.pieces, self.ended = status, headers, pieces, ended
 
-    @property
+    @cached_property
     def content_type(self) -> str:
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 

@@ -216,8 +216,11 @@ def _dump_response(response: Response) -> WireResponse:
         body = dump_pieces(response.pieces, events=False)
     else:
         body = dump_body(response.body, response.content_type)
-    ended: Literal["closed", "error"] | None = None if response.ended == "whole" else response.ended
-    return WireResponse(response.status, dict(response.headers), body, ended)
+    return WireResponse(response.status, dict(response.headers), body, _ended(response))
+
+
+def _ended(response: Response) -> Literal["closed", "error"] | None:
+    return None if response.ended == "whole" else response.ended
 
 
 def dump(exchange: Exchange) -> Wire:
@@ -226,6 +229,18 @@ def dump(exchange: Exchange) -> Wire:
     return Wire(
         WireRequest(request.method, request.url, dict(request.headers), dump_body(request.body, request.content_type)),
         None if response is None else _dump_response(response),
+        None if failure is None else WireError(failure.type, failure.text),
+    )
+
+
+def dump_raw(exchange: Exchange) -> Wire:
+    """The same at less cost, for a file that nobody reads: bodies are texts as they came, in chunks."""
+    request, response, failure = exchange.request, exchange.response, exchange.failure
+    return Wire(
+        WireRequest(request.method, request.url, dict(request.headers), dump_body(request.body, "")),
+        None
+        if response is None
+        else WireResponse(response.status, dict(response.headers), dump_pieces(response.pieces, events=False), _ended(response)),
         None if failure is None else WireError(failure.type, failure.text),
     )
 

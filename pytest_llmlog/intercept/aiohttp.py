@@ -12,7 +12,8 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from pytest_llmlog.intercept import exchange, outlets
-from pytest_llmlog.intercept.exchange import CANCELLATIONS, LiveCall, ReplayedCall
+from pytest_llmlog.intercept.exchange import CANCELLATIONS, ReplayedCall
+from pytest_llmlog.intercept.live import LiveCall
 from pytest_llmlog.intercept.patches import original_of
 from pytest_llmlog.traffic import Request
 

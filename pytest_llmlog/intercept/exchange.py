@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import ipaddress
-import threading
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 
 from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
-from pytest_llmlog import clock, decoding, matching, reading, redact, scrub
+from pytest_llmlog import matching, reading, redact, scrub
 from pytest_llmlog.errors import GoldenError
 from pytest_llmlog.intercept import asking, in_use, interactions, scope
-from pytest_llmlog.intercept.asking import Asking
 from pytest_llmlog.intercept.explain import explain_miss, explain_missing_key, explain_stream_end
-from pytest_llmlog.intercept.scope import Scope
+from pytest_llmlog.intercept.live import LiveCall
+from pytest_llmlog.intercept.scope import Made, Scope
 from pytest_llmlog.playback import Recorded, ReplayQueue, Taken
-from pytest_llmlog.providers import OTHER, Endpoint, recognise
-from pytest_llmlog.record import Interaction
-from pytest_llmlog.traffic import Ended, Exchange, Request, Response, TransportFailure, address_of
+from pytest_llmlog.providers import ANY, Endpoint, recognise
+from pytest_llmlog.traffic import Request, TransportFailure, address_of
 
 RETRIED = (408, 409, 429)
 """Statuses, besides those from 500, that SDKs answer with a pause and another try."""
@@ -59,116 +58,6 @@ class ReplayedCall:
             self._owner.refuse("refused", explain_stream_end(self._owner, f"{self._operation} {self._model or ''}"))
 
 
-class LiveCall:
-    """A call on its way to the provider; the transport tells it what comes back, and it never raises.
-
-    Attributes:
-        by_cassette: whether another tool's cassette is in use for it; no golden has it then.
-    """
-
-    def __init__(
-        self, request: Request, endpoint: Endpoint, scopes: Sequence[Scope], key: str, redacted: int, *, by_cassette: bool = False
-    ) -> None:
-        self._request, self._endpoint, self._scopes, self._key, self._redacted = request, endpoint, scopes, key, redacted
-        self._status: int | None = None
-        self._headers: Mapping[str, str] = {}
-        self._pieces: list[tuple[float, bytes]] = []
-        self._finished, self._lock = False, threading.RLock()
-        self.by_cassette, self._asking = by_cassette, Asking(request.host)
-        for owner in scopes:
-            owner.open_calls.add(self)
-        self._moment = interactions.Moment.now()
-        self._started = clock.monotonic()
-
-    @property
-    def finished(self) -> bool:
-        return self._finished
-
-    def was_played(self) -> None:
-        """Another tool's cassette answers it."""
-        self._asking.played = True
-
-    def responded(self, status: int, headers: Mapping[str, str]) -> None:
-        """The response's head is here."""
-        self._status, self._headers = status, headers
-        self._asking.end()
-
-    def chunk(self, data: bytes) -> None:
-        """A piece of the body is here, and on its way to the caller."""
-        if not self._finished:
-            self._pieces.append((clock.monotonic() - self._started, data))
-
-    def finish(self, ended: Ended = "whole", error: BaseException | None = None, *, unfinished: bool = False) -> None:
-        """The body has ended, the transport has failed, or nobody waits any more; only the first word counts.
-
-        Whoever comes second waits until the call is recorded: a test that ends has all its calls then.
-        """
-        latency = clock.monotonic() - self._started
-        self._asking.end()
-        with self._lock:
-            if self._finished:
-                return
-            self._finished = True
-            try:
-                self._record(ended, error, latency, unfinished)
-            except Exception as exc:
-                self._scopes[0].recorder.fault("a call could not be recorded", exc)
-        for owner in self._scopes:
-            owner.open_calls.discard(self)
-        self._pieces, self._scopes = [], ()  # the client may keep its response, and with it this call, for long
-
-    def abandon(self) -> None:
-        """Leave the call to the process that made it; this one is a fork of it."""
-        self._finished, self._lock = True, threading.RLock()
-        self._asking.end()
-
-    def _record(self, ended: Ended, error: BaseException | None, latency: float, unfinished: bool) -> None:
-        owner = self._scopes[0]
-        response = self._response(ended)
-        if response is not None and response.ended == "closed" and self._has_said_all(response):
-            response.ended = "whole"
-        failure = None
-        if error is not None:
-            text, count = owner.recorder.redactor.text(str(error))
-            self._redacted += count
-            failure = TransportFailure(type(error).__name__, text)
-        elif response is None:
-            failure = TransportFailure(reading.UNFINISHED, reading.ENDED_FIRST)
-        first, last = (self._pieces[0][0], self._pieces[-1][0]) if self._pieces else (None, latency)
-        timing = interactions.Timing(self._moment, latency if error else last, first)
-        exchange = Exchange(self._request, response, failure, unfinished=unfinished)
-        interaction = interactions.live(exchange, self._endpoint, owner, self._key, timing, self._redacted)
-        if self._asking.played:  # no cassette tells how long it took
-            interaction = replace(interaction, source="replay", latency_seconds=None, time_to_first_chunk_seconds=None)
-        for each in self._scopes:
-            each.left_to_cassette = each.left_to_cassette or self.by_cassette
-            is_clean = not self.by_cassette and each.keep(interaction)
-            each.add(interaction, is_clean=is_clean)
-
-    def _response(self, ended: Ended) -> Response | None:
-        """What came, decoded and without credentials."""
-        if self._status is None:
-            return None
-        headers, pieces = self._decoded()
-        response, count = scrub.clean(Response(self._status, headers, pieces, ended), self._scopes[0].recorder.redactor)
-        self._redacted += count
-        return response
-
-    def _decoded(self) -> tuple[dict[str, str], list[tuple[float, bytes]]]:
-        headers = redact.response_headers(self._headers)
-        encoding = self._headers.get("content-encoding")
-        pieces = list(self._pieces)  # another thread may be reading on
-        if not encoding:
-            return headers, pieces
-        decoded = decoding.decode(pieces, encoding)
-        # What cannot be decoded is kept as it came, with the header that says so: it still replays.
-        return (headers, decoded) if decoded is not None else ({**headers, "content-encoding": encoding}, pieces)
-
-    def _has_said_all(self, response: Response) -> bool:
-        """A caller that leaves after the stream's last word, without waiting for its end, has had the whole answer."""
-        return response.is_event_stream and self._endpoint.reader.finished(response)
-
-
 def endpoint_of(method: str, host: str, path: str) -> tuple[Endpoint, list[Scope]] | None:
     """Say, from the address alone, whether a request may be one of ours and whose it is; None lets it through untouched."""
     endpoint = recognise(method, host, path)
@@ -179,7 +68,7 @@ def endpoint_of(method: str, host: str, path: str) -> tuple[Endpoint, list[Scope
     if recorder.ignore_hosts and scope.is_named(host, recorder.ignore_hosts):
         return None
     if recorder.hosts and scope.is_named(host, recorder.hosts):
-        return replace(endpoint, known=True) if endpoint else Endpoint("openai", "other", OTHER, True), scopes
+        return replace(endpoint, known=True) if endpoint else ANY, scopes
     return (endpoint, scopes) if endpoint else None
 
 
@@ -207,12 +96,12 @@ def begin(request: Request, endpoint: Endpoint, scopes: Sequence[Scope]) -> Repl
         if not endpoint.known and not endpoint.reader.accepts(request):
             return None
         if by_cassette and in_use.will_play(request):
-            return _live(request, endpoint, scopes, by_cassette=True)
+            return LiveCall(request, endpoint, scopes, by_cassette=True)
         if owner.mode == "replay" or (not by_cassette and owner.replays):
             return _replay(*_taken(request, owner, queue, by_cassette=by_cassette), request, endpoint, scopes)
         owner.check_place()
         if not (owner.may_refuse and _lacks_key(request)):
-            return _live(request, endpoint, scopes, by_cassette=by_cassette)
+            return LiveCall(request, endpoint, scopes, by_cassette=by_cassette)
         refusal = ("refused", explain_missing_key(request, owner))
     except GoldenError as exc:
         refusal = ("golden", str(exc))
@@ -222,12 +111,6 @@ def begin(request: Request, endpoint: Endpoint, scopes: Sequence[Scope]) -> Repl
             return None
         refusal = ("refused", f"llmlog: the request could not be matched: {type(exc).__name__}: {exc}")
     owner.refuse(*refusal)  # outside of the handlers: a person reads one error, not a chain
-
-
-def _live(request: Request, endpoint: Endpoint, scopes: Sequence[Scope], *, by_cassette: bool) -> LiveCall:
-    recorder = scopes[0].recorder
-    clean, redacted = _clean(request, recorder.redactor)
-    return LiveCall(clean, endpoint, scopes, matching.key(clean, recorder.ignore), redacted, by_cassette=by_cassette)
 
 
 def played(asked: Callable[[], Request], answered: Callable[[], tuple[int, Mapping[str, str], bytes]]) -> None:
@@ -242,7 +125,7 @@ def played(asked: Callable[[], Request], answered: Callable[[], tuple[int, Mappi
         if found is None or not (found[0].known or found[0].reader.accepts(request)):
             return
         status, headers, body = answered()
-        call = _live(request, *found, by_cassette=True)
+        call = LiveCall(request, *found, by_cassette=True)
         call.was_played()
         call.responded(status, headers)
         call.chunk(body)
@@ -252,25 +135,16 @@ def played(asked: Callable[[], Request], answered: Callable[[], tuple[int, Mappi
             scopes[0].recorder.fault("a call that a cassette played could not be logged", exc)
 
 
-def _clean(request: Request, redactor: redact.Redactor) -> tuple[Request, int]:
-    """The request as it may be hashed and written, and how many credentials were taken out."""
-    redactor.learn(request.headers, request.url)
-    body, count = redactor.bytes(request.body)
-    url = redact.clean_url(request.url)
-    url, in_url = redactor.text(url)
-    return Request(request.method, url, redact.request_headers(request.headers), body), count + in_url
-
-
 def _taken(request: Request, owner: Scope, queue: ReplayQueue | None, *, by_cassette: bool) -> tuple[ReplayQueue, Taken]:
     """Look the request up by its replay key, as it was written: without credentials."""
-    clean, _ = _clean(request, owner.recorder.redactor)
+    clean, _ = scrub.clean_request(request, owner.recorder.redactor)
     found = queue.take(matching.key(clean, owner.recorder.ignore)) if queue else None
     if queue is None or found is None:
         owner.refuse("refused", explain_miss(clean, owner, queue, by_cassette=by_cassette))
     return queue, found
 
 
-class _Deferred(Struct, gc=False):
+class _Replayed(Struct, gc=False):
     """The record of a replayed call, made when it is wanted; many wait, so the garbage collector does not look at them."""
 
     queue: ReplayQueue
@@ -279,13 +153,13 @@ class _Deferred(Struct, gc=False):
     endpoint: Endpoint
     scopes: Sequence[Scope]
     moment: interactions.Moment
-    made: tuple[Interaction, bytes] | None = None
+    made: Made | None = None
 
-    def __call__(self) -> tuple[Interaction, bytes]:
+    def __call__(self) -> Made:
         if self.made is None:
             wire = {} if any(each.recorder.keep_wire for each in self.scopes) else {"wire": UNSET}
             interaction = interactions.replayed(self.recorded, self.endpoint, self.scopes[0], self.request, self.moment, **wire)
-            self.made = interaction, self.queue.line(interaction)
+            self.made = Made(interaction, self.queue.line(interaction))
         return self.made
 
 
@@ -293,8 +167,8 @@ def _replay(queue: ReplayQueue, taken: Taken, request: Request, endpoint: Endpoi
     owner, recorded = scopes[0], taken.recorded
     call = ReplayedCall(taken, owner, retried=_is_retried(recorded) and queue.more(recorded.request_hash))
     # Where matching does not look, the request may differ from the recorded one.
-    asked = _clean(request, owner.recorder.redactor)[0] if owner.recorder.ignore else None
-    record = _Deferred(queue, recorded, asked, endpoint, scopes, interactions.Moment.now())
+    asked = scrub.clean_request(request, owner.recorder.redactor)[0] if owner.recorder.ignore else None
+    record = _Replayed(queue, recorded, asked, endpoint, scopes, interactions.Moment.now())
     if record.moment.is_telling:  # what it tells could change
         record()
     for each in reversed(scopes):
@@ -310,6 +184,7 @@ def _is_retried(recorded: Recorded) -> bool:
     return status is None or status >= 500 or status in RETRIED
 
 
+@lru_cache(maxsize=256)
 def _is_local(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_private

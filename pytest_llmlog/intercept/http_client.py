@@ -20,8 +20,9 @@ from typing import Any
 
 from pytest_llmlog.intercept import exchange
 from pytest_llmlog.intercept.bodies import Pieces, sent, text
-from pytest_llmlog.intercept.exchange import LiveCall, ReplayedCall
+from pytest_llmlog.intercept.exchange import ReplayedCall
 from pytest_llmlog.intercept.http_client_bodies import listen
+from pytest_llmlog.intercept.live import LiveCall
 from pytest_llmlog.traffic import Request
 
 MODULES = ("http.client",)

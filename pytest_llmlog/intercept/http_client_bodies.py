@@ -8,7 +8,7 @@ from http.client import HTTPResponse
 from typing import Any
 
 from pytest_llmlog.intercept.bodies import plain
-from pytest_llmlog.intercept.exchange import LiveCall
+from pytest_llmlog.intercept.live import LiveCall
 
 
 class _Tee:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 from msgspec import Struct
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
-from pytest_llmlog import callcontext, clock, encode, reading
+from pytest_llmlog import callcontext, clock, encode, matching, reading
+from pytest_llmlog.circumstances import Circumstances, Identity, Said
 from pytest_llmlog.intercept.scope import Scope
 from pytest_llmlog.playback import Recorded
 from pytest_llmlog.providers import Endpoint
@@ -42,27 +43,33 @@ class Moment(Struct, frozen=True, gc=False):
         return self.said is not None or not registry.is_empty
 
 
-class Timing(NamedTuple):
-    """When a call was made and how long it took, in seconds from sending it."""
-
-    moment: Moment
-    latency: float
-    first_chunk: float | None
-
-
 def request_id() -> str:
     """A fresh id: 32 hexadecimal digits."""
     return os.urandom(16).hex()
 
 
-def _said(asked: Asked, scope: Scope, moment: Moment) -> dict[str, Any]:
-    """Template, input, conversation and labels: as the application said, else as the prompt shows."""
-    if not moment.is_telling:
-        return {"prompt_template": None, "input": None, "session_id": scope.session_id, "labels": {}}
+_SAYS_NOTHING: Mapping[str, Any] = {
+    "prompt_template": None,
+    "template_hash": None,
+    "template_version": None,
+    "input": None,
+    "labels": {},
+}
+
+
+def _told(identity: Identity, said: Said | None) -> dict[str, Any]:
+    return {**asdict(identity), **(_SAYS_NOTHING if said is None else asdict(said))}
+
+
+def said(request: Request, endpoint: Endpoint, moment: Moment, scope: Scope) -> Said | None:
+    """Template, input, conversation and labels: as the application said, else as the prompt shows; None where neither tells any."""
+    return _said(reading.asked(request, endpoint), moment, scope) if moment.is_telling else None
+
+
+def _said(asked: Asked, moment: Moment, scope: Scope) -> Said:
     found = _found(asked, moment.said or callcontext.CallContext(), scope.session_id)
     text, _ = scope.recorder.redactor.bytes(encode.line(found))
-    said: dict[str, Any] = msgspec.json.decode(text)
-    return said
+    return msgspec.json.decode(text, type=Said)
 
 
 def _found(asked: Asked, said: callcontext.CallContext, test_session: str) -> dict[str, Any]:
@@ -99,40 +106,47 @@ def _trace() -> Mapping[str, str]:
     return {"trace_id": f"{span.trace_id:032x}", "span_id": f"{span.span_id:016x}"} if span.is_valid else _NO_TRACE
 
 
-def _scope_fields(scope: Scope, moment: Moment) -> dict[str, Any]:
-    recorder = scope.recorder
-    return {
-        "request_id": request_id(),
-        "run_id": recorder.run_id,
-        "test_id": scope.test_id,
-        "worker_id": recorder.worker_id,
-        "git_commit": recorder.git_commit,
-        **moment.trace,
-    }
-
-
-def _attempt(request: Request, scope: Scope, key: str) -> int:
+def _attempt(request: Request, key: str, tries: Callable[[str], int]) -> int:
     """The SDK's own count of retries where it sends one, else how often the same request just failed."""
     count = request.headers.get("x-stainless-retry-count", "")
-    return int(count) + 1 if count.isdigit() else scope.attempt(key)
+    return int(count) + 1 if count.isdigit() else tries(key)
 
 
-def live(exchange: Exchange, endpoint: Endpoint, scope: Scope, key: str, timing: Timing, redacted: int) -> Interaction:
-    """The record of a call that went to the provider; the exchange is free of credentials."""
+def live(
+    exchange: Exchange,
+    endpoint: Endpoint,
+    identity: Identity,
+    circumstances: Circumstances,
+    ignore: Sequence[matching.Path],
+    tries: Callable[[str], int],
+) -> Interaction:
+    """The record of a call that went to the provider.
+
+    Args:
+        exchange: free of credentials.
+        endpoint: where it went.
+        identity: whose it is.
+        circumstances: what the exchange does not tell.
+        ignore: JSON paths of the body that matching leaves out.
+        tries: says which try of a request this is, by its replay key.
+    """
     request = exchange.request
-    asked = reading.asked(request, endpoint)
+    key, asked = matching.key(request, ignore), reading.asked(request, endpoint)
+    first = circumstances.time_to_first_chunk_seconds
     return Interaction(
-        timestamp=timing.moment.timestamp,
+        timestamp=clock.timestamp_at(circumstances.at),
         schema_version=SCHEMA_VERSION,
         event="llm.call",
         source="live",
-        latency_seconds=round(timing.latency, 6),
-        time_to_first_chunk_seconds=None if timing.first_chunk is None else round(timing.first_chunk, 6),
-        attempt=_attempt(request, scope, key),
-        redacted=redacted,
+        request_id=circumstances.request_id,
+        latency_seconds=round(circumstances.latency_seconds, 6),
+        time_to_first_chunk_seconds=None if first is None else round(first, 6),
+        attempt=_attempt(request, key, tries),
+        redacted=circumstances.redacted,
         **reading.read(exchange, endpoint, asked, key),
-        **_scope_fields(scope, timing.moment),
-        **_said(asked, scope, timing.moment),
+        trace_id=circumstances.trace_id,
+        span_id=circumstances.span_id,
+        **_told(identity, circumstances.said),
     )
 
 
@@ -149,5 +163,8 @@ def replayed(
         fresh = reading.request_fields(request, endpoint, asked, recorded.request_hash)
     elif moment.is_telling:
         asked = Asked(messages=recorded.parsed.messages)
-    said = {**fresh, **_scope_fields(scope, moment), **_said(asked, scope, moment), **changed}
-    return replace(recorded, timestamp=moment.timestamp, source="replay", origin=None, **said)
+    told = _told(scope.identity, _said(asked, moment, scope) if moment.is_telling else None)
+    return replace(
+        recorded, timestamp=moment.timestamp, source="replay", origin=None, request_id=request_id(),
+        **{**fresh, **moment.trace, **told, **changed},
+    )  # fmt: skip

@@ -74,6 +74,11 @@ class Recorder:
         except Exception as exc:  # a terminal that is gone
             self.fault("the status could not be shown", exc)
 
+    @property
+    def may_wait(self) -> bool:
+        """Whether lines of the log may wait for others while the journal holds their calls."""
+        return self.log is None or not self.log.forces
+
     def write(self, lines: Sequence[bytes], *, failure: bool) -> None:
         """Append valid lines to the log, in one piece, each cut down to the size limit."""
         if self.log is None:
@@ -84,38 +89,34 @@ class Recorder:
             self.fault("calls could not be logged", exc)
 
     def journal(self, journal: Journal, entry: Entry) -> bool:
-        """Put a live interaction on the disk, where it stays until its golden is saved; return whether it held no credential."""
+        """Put a live call on the disk, where it stays until its golden is saved; return whether it is there."""
         try:
-            line = encode.line(encode.plain(entry))
-            clean, count = self.redactor.without_credentials(line.decode())
-            journal.add(clean.encode() if count else line)
-            return not count
+            journal.add(encode.line(entry))
         except Exception as exc:
             self.fault("recordings are not safe until their golden is saved", exc)
             return False
+        return True
 
-    def checked(self, record: dict[str, Any], *, is_clean: bool = False) -> bytes | None:
-        """Return a live record's line, valid and without credentials; None when it cannot be made so, which is reported.
+    def checked(self, record: dict[str, Any]) -> tuple[bytes | None, bool]:
+        """Return a live record's line, valid and without credentials, and whether there were none.
 
-        ``is_clean`` tells that it is known to hold no credential, because a text that holds it does not.
+        What was asked and answered holds none already. The rest is ours to check: a test's id, say, can hold a parameter.
+        The line is None when it cannot be made so, which is reported.
         """
         try:
-            return self._checked(record, is_clean=is_clean)
+            if not validation.is_valid(record):
+                record = encode.clean(record)
+                _check(record)
+            line = encode.line(record)
+            is_clean = self.redactor.is_clean(line)
+            return self.without_credentials(line, is_clean=is_clean), is_clean
         except Exception as exc:
             self.fault("a call could not be logged", exc)
-            return None
+            return None, False
 
-    def _checked(self, record: dict[str, Any], *, is_clean: bool) -> bytes:
-        if not validation.is_valid(record):
-            record = encode.clean(record)
-            _check(record)
-        line = encode.line(record)
-        if is_clean:
-            return line
-        # What was asked and answered is clean already. The rest is ours to check: a test's id, say, can hold a parameter.
-        text = line.decode()
-        clean, count = self.redactor.without_credentials(text)
-        return clean.encode() if count else line
+    def without_credentials(self, text: bytes, *, is_clean: bool) -> bytes:
+        """Return a JSON text without credentials; it is known to hold none where it is clean."""
+        return text if is_clean else self.redactor.without_credentials(text.decode())[0].encode()
 
     def _fitting(self, line: bytes) -> bytes:
         if self.content != "full":

@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NoReturn
+from typing import TYPE_CHECKING, Literal, NamedTuple, NoReturn, Protocol
 
 import msgspec
-from msgspec.structs import replace
 
-from pytest_llmlog import encode, files, golden
+from pytest_llmlog import clock, encode, files, golden
+from pytest_llmlog.circumstances import Identity
 from pytest_llmlog.errors import GoldenError
 from pytest_llmlog.intercept.recorder import Recorder
 from pytest_llmlog.journal import Entry, Journal
@@ -24,17 +24,51 @@ from pytest_llmlog.playback import ReplayQueue
 from pytest_llmlog.record import CheckResult, Interaction, Violation
 
 if TYPE_CHECKING:
-    from pytest_llmlog.intercept.exchange import LiveCall
+    from pytest_llmlog.intercept.live import LiveCall
 
 BATCH = 512
 """Records of replayed interactions are made and written so many at a time, at the end of the test, or when somebody looks: making
 them puts out of the processor's caches what the client needs for its next call. Nothing is lost with them that the golden does not
-hold. Live ones are on the disk when they complete."""
+hold."""
+
+LIVE_BATCH = 16
+"""So many live calls wait at most, because making their records stops the event loop. They are in the journal meanwhile."""
+
+PAUSE = 0.02
+"""Seconds since the last records were made after which the next call's is made at once: calls that take longer never wait."""
 
 FAILED_KEYS = 1_000
 """How many requests that failed are remembered, the newest, to count their tries."""
 
 Mode = Literal["auto", "replay", "record", "live", "off"]
+
+
+class Made(NamedTuple):
+    """A record that is made.
+
+    Attributes:
+        line: as the log has it.
+        is_valid: whether it may be written.
+        kept: as a golden has it; None where none does.
+    """
+
+    interaction: Interaction
+    line: bytes
+    is_valid: bool = True
+    kept: bytes | None = None
+
+
+class Ended(Protocol):
+    """A live call that has ended; calling it makes its record, once."""
+
+    by_cassette: bool
+
+    @property
+    def is_shared(self) -> bool: ...
+
+    def entry(self, *, in_teardown: bool) -> Entry: ...
+
+    def __call__(self) -> Made: ...
 
 
 class Sums:
@@ -53,7 +87,7 @@ class Scope:
         sums: what the interactions came to so far, by source; totals: whatever their source, by metric.
         violations: what did not hold so far; warnings: what did not but may; checks: what regression checks came to.
         passed: whether a fixture's setup succeeded.
-        recorded: live interactions with their wire, for a new golden.
+        recorded: live interactions with their wire, as a new golden has them.
         left_to_cassette: whether calls were left to another tool's cassette; what a golden holds is not expected then.
         in_child: whether this process is a fork of the one that the test, fixture or block runs in.
     """
@@ -68,7 +102,7 @@ class Scope:
         queue: Callable[[], ReplayQueue | None] = lambda: None,
         golden_path: Path | None = None,
         golden_root: Path | None = None,
-        journal: Callable[[], Journal | None] = lambda: None,
+        journal: Callable[[Identity], Journal | None] = lambda _: None,
         refuse: Callable[[str], NoReturn] | None = None,
         keep: int | None = None,
     ) -> None:
@@ -79,10 +113,11 @@ class Scope:
         self._refuse = refuse
         self._keeps_all = keep is None
         self._lines: MutableSequence[bytes] = [] if keep is None else deque(maxlen=keep)
-        self._deferred: list[Callable[[], tuple[Interaction, bytes]]] = []
+        self._deferred: list[Callable[[], Made]] = []
+        self._flushed = 0.0
         self.sums = {"live": Sums(), "replay": Sums()}
         self.totals = Totals()
-        self.recorded: list[Interaction] = []
+        self.recorded: list[bytes] = []
         self.violations: list[Violation] = []
         self.warnings: list[str] = []
         self.checks: list[CheckResult] = []
@@ -133,6 +168,7 @@ class Scope:
 
     def begin_teardown(self) -> None:
         """What is recorded from now on belongs to the teardown."""
+        self.flush()
         self._before_teardown = len(self.recorded)
 
     @property
@@ -155,18 +191,20 @@ class Scope:
         """Which try of the same request this is, by the failures just before it."""
         return self._failures.get(key, 0) + 1
 
-    def keep(self, interaction: Interaction) -> bool:
-        """Hold a live interaction with its wire for a new golden; return whether it is known to be free of credentials."""
-        if self.golden_path is None or self.mode not in ("auto", "record") or self.in_child:
-            return False
-        self.recorded.append(interaction)
-        if self._journal is None:
-            return False
-        return self.recorder.journal(self._journal, Entry(in_teardown=self._before_teardown is not None, interaction=interaction))
+    @cached_property
+    def identity(self) -> Identity:
+        """Whose the interactions are, as their records have it."""
+        recorder = self.recorder
+        return Identity(recorder.run_id, self.session_id, self.test_id, recorder.worker_id, recorder.git_commit)
+
+    @property
+    def _keeps(self) -> bool:
+        """Whether live calls go into a golden."""
+        return self.golden_path is not None and self.mode in ("auto", "record") and not self.in_child
 
     @cached_property
     def _journal(self) -> Journal | None:
-        return self._make_journal()
+        return self._make_journal(self.identity)
 
     def close_journal(self, *, keep: bool) -> None:
         """End the journal of what was recorded; it is kept where that could not be saved."""
@@ -179,18 +217,25 @@ class Scope:
         self.flush()
         return self._lines
 
-    def add(self, interaction: Interaction, *, is_clean: bool = False) -> None:
-        """Take a live interaction that has ended: into the list, and on the disk."""
-        record = encode.plain(interaction if self.recorder.keep_wire else replace(interaction, wire=None))
-        line = self.recorder.checked(record, is_clean=is_clean)
+    def add(self, call: Ended) -> None:
+        """Take a live call that has ended: it is on the disk when this returns, and its record is made now or very soon."""
+        is_safe = not call.by_cassette and self._keeps and self._put_into_journal(call)
         with self._lock:
-            self.flush()
-            self._take(interaction, line or encode.line(record))
-            self.recorder.write([line] if line else [], failure=interaction.status == "failure")
-        self.recorder.notice(interaction)
+            self._deferred.append(call)
+            if not is_safe or call.is_shared or self._is_due():
+                self.flush()
 
-    def defer(self, replayed: Callable[[], tuple[Interaction, bytes]]) -> None:
-        """Take a replayed interaction, made later with its valid line; making it may raise GoldenError."""
+    def _put_into_journal(self, call: Ended) -> bool:
+        if self._journal is None:
+            return False
+        return self.recorder.journal(self._journal, call.entry(in_teardown=self._before_teardown is not None))
+
+    def _is_due(self) -> bool:
+        waited = clock.monotonic() - self._flushed
+        return waited > PAUSE or len(self._deferred) >= LIVE_BATCH or not self.recorder.may_wait
+
+    def defer(self, replayed: Callable[[], Made]) -> None:
+        """Take a replayed interaction, made later; making it may raise GoldenError."""
         with self._lock:
             self._deferred.append(replayed)
             if len(self._deferred) >= self._batch:
@@ -202,22 +247,32 @@ class Scope:
             return
         with self._lock:
             deferred, self._deferred = self._deferred, []
-            self.recorder.write([line for replayed in deferred for line in self._made(replayed)], failure=False)
+            made = [each for ended in deferred if (each := self._made(ended)) is not None]
+            failure = any(each.interaction.source == "live" and each.interaction.status == "failure" for each in made)
+            self.recorder.write([each.line for each in made if each.is_valid], failure=failure)
+            self._flushed = clock.monotonic()
+        for each in made:
+            if each.interaction.source == "live":
+                self.recorder.notice(each.interaction)
 
-    def _made(self, replayed: Callable[[], tuple[Interaction, bytes]]) -> Iterator[bytes]:
+    def _made(self, ended: Callable[[], Made]) -> Made | None:
+        """Make a record, and take it into the list."""
         try:
-            interaction, line = replayed()
+            made = ended()
         except GoldenError as exc:
             fault = Violation(kind="golden", text=str(exc))
             self.violations += [fault] if fault not in self.violations else []
-            return
+            return None
         except Exception as exc:  # the user's own step
             self.recorder.fault("a call could not be logged", exc)
-            return
-        if interaction.wire and not self.recorder.keep_wire:
-            line = encode.line({name: value for name, value in msgspec.json.decode(line).items() if name != "wire"})
-        self._take(interaction, line)
-        yield line
+            return None
+        if made.interaction.wire and not self.recorder.keep_wire:
+            line = encode.line({name: value for name, value in msgspec.json.decode(made.line).items() if name != "wire"})
+            made = made._replace(line=line)
+        self._take(made.interaction, made.line)
+        if made.kept is not None and self._keeps:
+            self.recorded.append(made.kept)
+        return made
 
     def _take(self, interaction: Interaction, line: bytes) -> None:
         """Put an interaction into the list, and add up what it came to."""

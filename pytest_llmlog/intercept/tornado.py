@@ -10,7 +10,8 @@ from typing import Any
 
 from pytest_llmlog.intercept import exchange
 from pytest_llmlog.intercept.bodies import plain, sent
-from pytest_llmlog.intercept.exchange import LiveCall, ReplayedCall
+from pytest_llmlog.intercept.exchange import ReplayedCall
+from pytest_llmlog.intercept.live import LiveCall
 from pytest_llmlog.intercept.patches import original_of
 from pytest_llmlog.traffic import Request
 

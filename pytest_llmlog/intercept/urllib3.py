@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 from pytest_llmlog.intercept import exchange
 from pytest_llmlog.intercept.bodies import Pieces, plain, sent
-from pytest_llmlog.intercept.exchange import LiveCall, ReplayedCall
+from pytest_llmlog.intercept.exchange import ReplayedCall
+from pytest_llmlog.intercept.live import LiveCall
 from pytest_llmlog.intercept.patches import original_of
 from pytest_llmlog.intercept.urllib3_bodies import recording, replaying
 from pytest_llmlog.traffic import Request

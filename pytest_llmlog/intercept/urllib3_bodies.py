@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from pytest_llmlog.intercept.bodies import plain
-from pytest_llmlog.intercept.exchange import LiveCall
+from pytest_llmlog.intercept.live import LiveCall
 
 
 class _Tee:

@@ -35,6 +35,10 @@ class Endpoint(Struct, frozen=True):
     known: bool
 
 
+ANY = Endpoint("openai", "other", OTHER, True)
+"""Of a host that the user names and nobody recognises."""
+
+
 @cache
 def _routes() -> tuple[tuple[Route, ...], dict[str, str]]:
     """Routes and hosts of the packages that are installed, and ours."""
@@ -74,4 +78,4 @@ def recognise(method: str, host: str, path: str) -> Endpoint | None:
     return Endpoint(provider or found.provider, found.operation, found.reader, provider is not None)
 
 
-__all__ = ["GROUP", "HOSTS", "KEY_VARIABLES", "ROUTES", "Endpoint", "known_host", "recognise"]
+__all__ = ["ANY", "GROUP", "HOSTS", "KEY_VARIABLES", "ROUTES", "Endpoint", "known_host", "recognise"]

@@ -168,7 +168,10 @@ class Follower:
         here = _identify(live) if live is not None else None
         if last == Position() or (here is not None and here.file == last.file):
             return
-        rotated = [each for each in _rotated(self._path) if here is None or each[0].file != here.file]
+        rotated = _rotated(self._path)
+        here = here or (_identify(live) if live is not None else None)
+        if here is not None:  # what was rotated since it was opened is newer, and comes after it
+            rotated = [each for each in rotated if each[0].file != here.file and each[0].begins <= here.begins]
         self.lost = self.lost or (bool(last.file) and all(position.file != last.file for position, _ in rotated))
         for position, name in rotated:
             if position.file == last.file or position.begins > last.begins:

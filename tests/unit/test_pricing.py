@@ -40,7 +40,8 @@ def usages(chance: random.Random) -> Usage:
 
 
 def test_every_model_costs_what_genai_prices_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clock, "now", lambda at=clock.now(): at)  # the rates of one minute
+    now = clock.now()
+    monkeypatch.setattr(clock, "now", lambda: now)  # the rates of one minute
     chance = random.Random(7)
     asked = [(usages(chance), provider, model) for provider, model in MODELS for _ in range(2)]
     with warnings.catch_warnings():
