@@ -232,7 +232,7 @@ _ESCAPES = (b"\\u", b"\\/")
 
 
 def _is_escaped(body: bytes) -> bool:
-    return any(escape in body for escape in _ESCAPES)
+    return b"\\" in body and any(escape in body for escape in _ESCAPES)  # one byte is found ten times faster than two
 
 
 def clean_request(request: Request, redactor: Redactor) -> tuple[Request, int]:
@@ -327,4 +327,5 @@ def _is_clean(asked: Request, answered: Response | None, redactor: Redactor) -> 
 def _may_hold_across(response: Response) -> bool:
     """Whether it may be a stream of events; most answers are one JSON value, which need not be read to know."""
     body = response.body
-    return response.is_event_stream or response.is_json_lines or b"\n{" in body or eventstream.looks_like(body)
+    has_lines = b"\n" in body and b"\n{" in body
+    return has_lines or response.is_event_stream or response.is_json_lines or eventstream.looks_like(body)

@@ -8,14 +8,14 @@ import random
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_llmlog import cassettes, encode, reading, validation
+from pytest_llmlog import cassettes, encode, reading, validation, wire
+from pytest_llmlog.circumstances import Circumstances, Identity
 from pytest_llmlog.intercept import interactions
-from pytest_llmlog.intercept.recorder import Recorder
-from pytest_llmlog.intercept.scope import Scope
 from pytest_llmlog.providers import OTHER, Endpoint, recognise
 from pytest_llmlog.providers.routes import ROUTES
 from pytest_llmlog.traffic import Exchange, Request, Response
@@ -55,10 +55,16 @@ def _check_record(reader: Any, asked: bytes, answered: bytes, kind: str, status:
     if status < 400:
         reader.answered(exchange)
     reader.finished(response)
-    scope = Scope(Recorder("r", None, pytest.fail), session_id="s")
-    timing = interactions.Timing(interactions.Moment(1_767_225_600_000_000_000, None, {}), 0.1, 0.1)
-    record = encode.clean(encode.plain(interactions.live(exchange, endpoint, scope, "0" * 32, timing, 0)))
-    assert validation.faults(json.loads(encode.line(record))) == []
+    line = _line(exchange, endpoint)
+    assert validation.faults(json.loads(line)) == []
+    journaled = msgspec.json.decode(encode.line(wire.dump_raw(exchange)), type=wire.Wire)
+    assert _line(wire.load(journaled), endpoint) == line, "what is recovered is another record"
+
+
+def _line(exchange: Exchange, endpoint: Endpoint) -> bytes:
+    circumstances = Circumstances(request_id="0" * 32, at=1_767_225_600_000_000_000, latency_seconds=0.1, time_to_first_chunk_seconds=0.1)
+    made = interactions.live(exchange, endpoint, Identity("r", "s"), circumstances, (), lambda _: 1)
+    return encode.line(encode.clean(encode.plain(made)))
 
 
 @pytest.mark.parametrize(
