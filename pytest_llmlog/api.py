@@ -15,7 +15,8 @@ from pytest_llmlog.callcontext import context, render
 from pytest_llmlog.calls import Calls
 from pytest_llmlog.content import Content
 from pytest_llmlog.intercept.recorder import Recorder
-from pytest_llmlog.intercept.scope import Scope, captures
+from pytest_llmlog.intercept.running import captures
+from pytest_llmlog.intercept.scope import Scope
 from pytest_llmlog.log import Fsync, LogWriter
 from pytest_llmlog.redact import Redactor
 

@@ -88,18 +88,24 @@ def shortened(record: dict[str, Any], limit: int) -> dict[str, Any]:
     return result
 
 
-_FLAT_LIST = re.compile(rb"\[\n((?: *[^\[{\] ][^\n]*\n)+) *\]")
-"""A list without objects or lists inside, in the indented form: no text in JSON holds a line's end."""
-
-
 def golden_bytes(value: Any) -> bytes:
     """JSON for reading: two spaces a level, and a list without objects or lists inside on one line; ended by a newline."""
     try:
         text = _encoder.encode(value)
     except (UnicodeEncodeError, TypeError, ValueError, RecursionError):
         text = _encoder.encode(clean(plain(value)))
-    return _FLAT_LIST.sub(_on_one_line, msgspec.json.format(text, indent=2)) + b"\n"
+    return b"\n".join(_with_flat_lists(msgspec.json.format(text, indent=2).split(b"\n"))) + b"\n"
 
 
-def _on_one_line(found: re.Match[bytes]) -> bytes:
-    return b"[" + b" ".join(map(bytes.strip, found[1].splitlines())) + b"]"
+def _with_flat_lists(lines: list[bytes]) -> list[bytes]:
+    """Indented JSON with each list that holds no object or list on one line: no text in JSON holds a line's end."""
+    result, done = [], 0
+    for start in [number for number, line in enumerate(lines) if line.endswith(b"[")]:
+        end = start + 1
+        while (entry := lines[end].lstrip())[:1] not in b"[{]":
+            end += 1
+        if entry.startswith(b"]"):
+            result += lines[done:start]
+            result.append(lines[start] + b" ".join(map(bytes.strip, lines[start + 1 : end])) + entry)
+            done = end + 1
+    return result + lines[done:]

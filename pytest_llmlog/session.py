@@ -39,7 +39,8 @@ from pytest_llmlog.conclusion import Conclusion
 from pytest_llmlog.errors import ConfigError, LogError
 from pytest_llmlog.intercept.outlets import Watch
 from pytest_llmlog.intercept.recorder import Recorder
-from pytest_llmlog.intercept.scope import Mode, Scope, tests
+from pytest_llmlog.intercept.running import tests
+from pytest_llmlog.intercept.scope import Mode, Scope
 from pytest_llmlog.journal import Head, Journal
 from pytest_llmlog.log import LogWriter
 from pytest_llmlog.metrics import METRICS

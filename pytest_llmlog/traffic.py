@@ -25,14 +25,40 @@ UNPARSED = Unparsed()
 
 def parse_json(body: bytes) -> Any:
     """Return the parsed body, or UNPARSED."""
+    value = _parse_strictly(body)
+    return _parse_leniently(body) if value is UNPARSED else value
+
+
+def _parse_strictly(body: bytes) -> Any:
     try:
         return msgspec.json.decode(body)
     except (ValueError, RecursionError):
-        pass
+        return UNPARSED
+
+
+def _parse_leniently(body: bytes) -> Any:
+    """Read what is nearly JSON: NaN, lone surrogates, a byte order mark."""
     try:
-        return json.loads(body)  # reads what is nearly JSON: NaN, lone surrogates, a byte order mark
+        return json.loads(body)
     except (ValueError, RecursionError):
         return UNPARSED
+
+
+class _Body:
+    """A body that may be JSON, parsed once."""
+
+    body: bytes
+
+    @cached_property
+    def strict_json(self) -> Any:
+        """The parsed body where it is JSON to the letter, else UNPARSED."""
+        return _parse_strictly(self.body) if self.body else UNPARSED
+
+    @cached_property
+    def json(self) -> Any:
+        """The parsed JSON body, or UNPARSED."""
+        value = self.strict_json
+        return _parse_leniently(self.body) if value is UNPARSED and self.body else value
 
 
 class Address(NamedTuple):
@@ -52,7 +78,7 @@ def address_of(url: str) -> Address:
     return Address((parts.hostname or "").lower(), port, parts.path, tuple(parse_qsl(parts.query, keep_blank_values=True)))
 
 
-class Request:
+class Request(_Body):
     """A request as the client built it; header names in lower case.
 
     A replayed request is seldom asked for its headers, so a transport may override ``headers`` and ``url`` in a subclass
@@ -62,6 +88,12 @@ class Request:
     def __init__(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> None:
         self.method, self.body = method, body
         self.url, self.headers = url, headers
+
+    def written(self, url: str, headers: Mapping[str, str]) -> Request:
+        """The same as it may be written; a body that was parsed is parsed."""
+        found = Request(self.method, url, headers, self.body)
+        vars(found).update({name: value for name, value in vars(self).items() if name in ("strict_json", "json")})
+        return found
 
     @cached_property
     def address(self) -> Address:
@@ -87,13 +119,8 @@ class Request:
     def content_type(self) -> str:
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
-    @cached_property
-    def json(self) -> Any:
-        """The parsed JSON body, or UNPARSED."""
-        return parse_json(self.body) if self.body else UNPARSED
 
-
-class Response:
+class Response(_Body):
     """A response as far as it came.
 
     ``pieces`` are (seconds since the request was sent, bytes as they arrived), content encoding undone.
@@ -107,13 +134,8 @@ class Response:
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
     @cached_property
-    def body(self) -> bytes:
+    def body(self) -> bytes:  # type: ignore[override]
         return self.pieces[0][1] if len(self.pieces) == 1 else b"".join(piece for _, piece in self.pieces)
-
-    @cached_property
-    def json(self) -> Any:
-        """The parsed JSON body, or UNPARSED."""
-        return parse_json(self.body)
 
     @cached_property
     def is_event_stream(self) -> bool:

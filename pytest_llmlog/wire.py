@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from pytest_llmlog.traffic import Ended, Exchange, Request, Response, TransportFailure
+from pytest_llmlog.traffic import UNPARSED, Ended, Exchange, Request, Response, TransportFailure
 
 Layout = Literal["compact", "unicode-compact", "spaced", "indented", "ascii", "ascii-compact", "ascii-indented"]
 
@@ -98,11 +98,12 @@ def _layout(value: Any, text: str) -> Layout | UnsetType:
     return next((name for name, write in LAYOUTS.items() if write(value) == text), UNSET)
 
 
-def _as_json(body: bytes) -> Body | None:
+def _as_json(body: bytes, value: Any) -> Body | None:
     """Store as JSON unless that would lose something the text has, such as a repeated key."""
+    if value is UNPARSED:
+        return None
     try:
         text = body.decode()
-        value = msgspec.json.decode(body)
         layout = _layout(value, text)
         if layout is UNSET:
             json.loads(text, object_pairs_hook=_unrepeated)
@@ -116,12 +117,17 @@ def _unrepeated(pairs: list[tuple[str, Any]]) -> None:
         raise ValueError("a key is repeated")
 
 
-def dump_body(body: bytes, content_type: str) -> Body | None:
+def dump_body(of: Request | Response) -> Body | None:
     """Store a body that came at once; None when it is empty."""
+    body = of.body
     if not body:
         return None
-    if "json" in content_type and (stored := _as_json(body)):
+    if "json" in of.content_type and (stored := _as_json(body, of.strict_json)):
         return stored
+    return _as_text(body)
+
+
+def _as_text(body: bytes) -> Body:
     try:
         return Body(text=body.decode())
     except UnicodeDecodeError:
@@ -153,6 +159,8 @@ _EVENT_END = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 
 def _split_events(chunk: bytes) -> list[bytes]:
     """Cut a chunk behind every blank line, so that an event reads as an entry of its own."""
+    if chunk.find(b"\n\n") == len(chunk) - 2 and b"\r" not in chunk:
+        return [chunk]  # as most come
     cuts = [0, *(match.end() for match in _EVENT_END.finditer(chunk)), len(chunk)]
     return [chunk[start:end] for start, end in pairwise(cuts) if end > start]
 
@@ -215,7 +223,7 @@ def _dump_response(response: Response) -> WireResponse:
     elif len(response.pieces) > 1 and streamed:
         body = dump_pieces(response.pieces, events=False)
     else:
-        body = dump_body(response.body, response.content_type)
+        body = dump_body(response)
     return WireResponse(response.status, dict(response.headers), body, _ended(response))
 
 
@@ -227,7 +235,7 @@ def dump(exchange: Exchange) -> Wire:
     """Turn an exchange, already redacted, into its stored form."""
     request, response, failure = exchange.request, exchange.response, exchange.failure
     return Wire(
-        WireRequest(request.method, request.url, dict(request.headers), dump_body(request.body, request.content_type)),
+        WireRequest(request.method, request.url, dict(request.headers), dump_body(request)),
         None if response is None else _dump_response(response),
         None if failure is None else WireError(failure.type, failure.text),
     )
@@ -237,7 +245,7 @@ def dump_raw(exchange: Exchange) -> Wire:
     """The same at less cost, for a file that nobody reads: bodies are texts as they came, in chunks."""
     request, response, failure = exchange.request, exchange.response, exchange.failure
     return Wire(
-        WireRequest(request.method, request.url, dict(request.headers), dump_body(request.body, "")),
+        WireRequest(request.method, request.url, dict(request.headers), _as_text(request.body) if request.body else None),
         None
         if response is None
         else WireResponse(response.status, dict(response.headers), dump_pieces(response.pieces, events=False), _ended(response)),

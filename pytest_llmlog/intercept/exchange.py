@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from pytest_llmlog import matching, reading, redact, scrub
 from pytest_llmlog.errors import GoldenError
-from pytest_llmlog.intercept import asking, in_use, interactions, scope
+from pytest_llmlog.intercept import asking, in_use, interactions, running, scope
 from pytest_llmlog.intercept.explain import explain_miss, explain_missing_key, explain_stream_end
 from pytest_llmlog.intercept.live import LiveCall
 from pytest_llmlog.intercept.scope import Made, Scope
@@ -29,13 +29,13 @@ CANCELLATIONS = ("CancelledError", "Cancelled")
 COSTS = {
     "replayed": {"functions": 65, "hashes": 0, "parses": 1, "opens": 0, "writes": 0.02, "imports": 0},
     "replayed stream": {"functions": 72, "hashes": 0, "parses": 0, "opens": 0, "writes": 0.02, "imports": 0},
-    "recorded": {"functions": 350, "hashes": 2, "parses": 5, "opens": 0, "writes": 2, "imports": 0},
-    "recorded stream": {"functions": 600, "hashes": 2, "parses": 16, "opens": 0, "writes": 2, "imports": 0},
+    "recorded": {"functions": 280, "hashes": 2, "parses": 2, "opens": 0, "writes": 2, "imports": 0},
+    "recorded stream": {"functions": 530, "hashes": 2, "parses": 14, "opens": 0, "writes": 2, "imports": 0},
 }
 """What a call may cost at most, in counted operations of this package; a stream is one of twelve chunks. Tests hold it.
 
-A recorded call hashes its request and its prompt, and writes to the log and to the journal. A replayed one whose bytes are those of
-the next recorded one is not hashed, and is written with others.
+A recorded call hashes its request and its prompt, parses both bodies, and writes to the journal and, with others where it is quick, to the
+log. A replayed one whose bytes are those of the next recorded one is not hashed, and is written with others.
 """
 
 
@@ -61,7 +61,7 @@ class ReplayedCall:
 def endpoint_of(method: str, host: str, path: str) -> tuple[Endpoint, list[Scope]] | None:
     """Say, from the address alone, whether a request may be one of ours and whose it is; None lets it through untouched."""
     endpoint = recognise(method, host, path)
-    scopes = scope.current()
+    scopes = running.current()
     if not scopes:
         return None
     recorder = scopes[0].recorder
@@ -115,7 +115,7 @@ def begin(request: Request, endpoint: Endpoint, scopes: Sequence[Scope]) -> Repl
 
 def played(asked: Callable[[], Request], answered: Callable[[], tuple[int, Mapping[str, str], bytes]]) -> None:
     """Log what another tool's cassette plays: as the answer to the call that waits for one, else as a call of its own; never raises."""
-    waiting, scopes = asking.current.get(), scope.current()
+    waiting, scopes = asking.current.get(), running.current()
     if waiting is not None and waiting.open:
         waiting.played = True
         return

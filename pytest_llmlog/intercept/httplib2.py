@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
-from pytest_llmlog.intercept import scope
+from pytest_llmlog.intercept import running
 
 MODULES = ("httplib2",)
 
@@ -29,7 +29,7 @@ def _put_off(kind: Any) -> None:
     original = kind.connect
 
     def connect(self: Any) -> None:
-        if "llmlog_asked" not in self.__dict__ and scope.current():
+        if "llmlog_asked" not in self.__dict__ and running.current():
             return  # no request yet; sending one comes here again
         original(self)
 

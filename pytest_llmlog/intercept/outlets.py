@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from pytest_llmlog.intercept import asking, programs, scope
+from pytest_llmlog.intercept import asking, programs, running, scope
 from pytest_llmlog.intercept.recorder import Recorder
 from pytest_llmlog.providers import known_host
 
@@ -91,7 +91,7 @@ class Watch:
 
     def note(self, host: str, text: str) -> None:
         """Report a call that goes round the capture."""
-        scopes = scope.current()
+        scopes = running.current()
         test_id = (scopes[0].test_id if scopes else None) or ""
         if (test_id, host) in self._told:
             return
@@ -108,7 +108,7 @@ class Watch:
 
     @staticmethod
     def _refuse(host: str, how: str) -> None:
-        for owner in scope.current():
+        for owner in running.current():
             if owner.may_refuse:
                 lines = [
                     "llmlog: --llmlog-block-network has closed this way out",

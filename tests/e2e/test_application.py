@@ -178,7 +178,7 @@ def test_what_is_under_way_when_the_block_ends_is_no_success(application: RunApp
 with pytest_llmlog.capture("waiting.log"):
     thread = threading.Thread(target=ask, args=["late"])
     thread.start()
-    while not __import__("pytest_llmlog.intercept.scope", fromlist=["x"]).captures.current().open_calls:
+    while not __import__("pytest_llmlog.intercept.running", fromlist=["x"]).captures.current().open_calls:
         time.sleep(0.01)
 thread.join()
 with pytest_llmlog.capture("streaming.log"):

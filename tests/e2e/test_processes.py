@@ -133,7 +133,7 @@ with pytest_llmlog.capture("calls.log") as calls:
     threads = [threading.Thread(target=keep_asking) for _ in range(4)]
     for thread in threads:
         thread.start()
-    scope = __import__("pytest_llmlog.intercept.scope", fromlist=["x"]).captures.current()
+    scope = __import__("pytest_llmlog.intercept.running", fromlist=["x"]).captures.current()
     for number in range(5):
         with scope._lock, scope.recorder.log._lock, scope.recorder.redactor._lock:  # as a thread may, when another one forks
             child = os.fork()

@@ -62,7 +62,9 @@ def _check_record(reader: Any, asked: bytes, answered: bytes, kind: str, status:
 
 
 def _line(exchange: Exchange, endpoint: Endpoint) -> bytes:
-    circumstances = Circumstances(request_id="0" * 32, at=1_767_225_600_000_000_000, latency_seconds=0.1, time_to_first_chunk_seconds=0.1)
+    circumstances = Circumstances(
+        request_id="0" * 32, at=1_767_225_600_000_000_000, latency_seconds=0.1, time_to_first_chunk_seconds=0.1
+    )
     made = interactions.live(exchange, endpoint, Identity("r", "s"), circumstances, (), lambda _: 1)
     return encode.line(encode.clean(encode.plain(made)))
 

@@ -14,10 +14,23 @@ from pytest_llmlog import scrub
 from pytest_llmlog.providers import eventstream
 from pytest_llmlog.redact import Redactor
 from pytest_llmlog.shapes import MASK
-from pytest_llmlog.traffic import Response
+from pytest_llmlog.traffic import Request, Response
 
 KEY = "sk-proj-" + "Ab3" * 14
 CUTS = range(1, len(KEY))
+
+
+@pytest.fixture(autouse=True)
+def _the_quick_search_agrees(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is looked through here, the search that only says yes or no says the same."""
+    thorough = Redactor.without_credentials
+
+    def both(self: Redactor, text: str) -> tuple[str, int]:
+        clean, count = thorough(self, text)
+        assert self.is_clean(text.encode("utf-8", "surrogateescape")) == (count == 0), text
+        return clean, count
+
+    monkeypatch.setattr(Redactor, "without_credentials", both)
 
 
 def redactor(own: Callable[[str], str] | None = None) -> Redactor:
@@ -199,3 +212,57 @@ def test_a_key_over_texts_at_different_places(form: Callable[[str, int], dict[st
     assert not any(KEY[start : start + 6].encode() in clean.body for start in range(len(KEY) - 6))
     prose = stream("Forget your ", "password and", " token.")
     assert scrub.clean(prose, redactor()) == (prose, 0)
+
+
+ESCAPED = "".join(f"\\u{ord(letter):04x}" for letter in KEY)
+"""The key as JSON may spell it."""
+
+ASKED = Request(
+    "POST", "http://h/v1/chat/completions", {"content-type": "application/json", "authorization": f"Bearer {KEY}"}, b"{}"
+)
+
+
+@pytest.mark.parametrize("text", [KEY, ESCAPED, f"{ESCAPED[:60]}{KEY[10:]}"])
+def test_a_key_that_json_spells_with_escapes(text: str) -> None:
+    body = f'{{"content": "the key is {text}, yes"}}'.encode()
+    asked = Request("POST", "http://h/v1/chat/completions", {"content-type": "application/json"}, body)
+    request, answer, count = scrub.clean_exchange(asked, response([body], "application/json"), redactor())
+    assert answer is not None
+    assert request.json == answer.json == {"content": f"the key is {MASK}, yes"}
+    assert count == 2
+
+
+def test_a_key_that_an_event_spells_with_escapes() -> None:
+    spelled = event("the key is HERE, yes").replace(b"HERE", ESCAPED.encode())
+    _, answer, count = scrub.clean_exchange(ASKED, response([event("Hello. "), spelled, event("Bye."), DONE]), redactor())
+    assert answer is not None
+    assert said(answer) == f"Hello. the key is {MASK}, yesBye."
+    assert count == 1
+
+
+@pytest.mark.parametrize("cut", CUTS)
+def test_a_key_over_events_that_begin_alike(cut: int) -> None:
+    """Fields that are the same in all events are not looked through again; the number of a text is such a field."""
+    pieces = [event(KEY[:cut], 1), event("x", 0), event(KEY[cut:], 1), event("y", 0), DONE]
+    _, answer, count = scrub.clean_exchange(ASKED, response(pieces), redactor())
+    assert answer is not None
+    assert (said(answer, 1), said(answer, 0), count) == (MASK, "xy", 1)
+
+
+def test_an_exchange_without_a_credential_stays_as_it_is() -> None:
+    before = response([event("Hello. "), event("task-oriented, 100%25 http://x.org/a"), DONE])
+    request, after, count = scrub.clean_exchange(ASKED, before, redactor())
+    assert after is before
+    assert (request.body, request.headers, count) == (b"{}", {"content-type": "application/json"}, 0)
+
+
+def test_a_header_and_an_address_may_hold_a_credential() -> None:
+    asked = Request("POST", "http://h/v1/v4lue-of-it/chat/completions", {"openai-beta": "v4lue-of-it"}, b"{}")
+    request, _, count = scrub.clean_exchange(asked, None, redactor())
+    assert request.url == f"http://h/v1/{MASK}/chat/completions"
+    assert request.headers == {"openai-beta": MASK}
+    assert count == 2
+    answered = Response(200, {"x-request-id": KEY, "content-type": "text/plain"}, [(0.1, b"x")])
+    _, answer, count = scrub.clean_exchange(ASKED, answered, redactor())
+    assert answer is not None
+    assert (answer.headers, answer.body, count) == ({"x-request-id": MASK, "content-type": "text/plain"}, b"x", 1)
