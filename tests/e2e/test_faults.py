@@ -67,9 +67,10 @@ def test_no_answered_call_is_lost_to_a_kill() -> None:
 
 
 KILLED = f"""{ASK}
-import signal
+import signal, time
 def test_it():
     assert ask("one").choices[0].message.content
+    time.sleep(0.1)  # what comes later than that is in the log at once
     assert "".join(part.choices[0].delta.content or "" for part in ask("two", stream=True) if part.choices)
     os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -87,6 +88,36 @@ def test_what_a_killed_run_had_recorded_waits_for_review_and_replays(suite: Suit
     assert llmlog(suite, "accept", "--all").exit_code == 0
     suite.replay_offline().assert_outcomes(passed=1)
     assert llmlog(suite, "recover").stdout == "nothing to recover\n"
+
+
+def test_quick_calls_are_recovered_in_order(suite: Suite) -> None:
+    """Records of calls that follow one another closely are made together; until then the journal alone has them."""
+    quick = f"""{ASK}
+import signal
+from pytest_llmlog import context
+from pytest_llmlog.intercept import scope
+
+def test_it():
+    scope.PAUSE, scope.LIVE_BATCH = 1000, 1000  # nothing is due before the test ends
+    for number in range(10):
+        with context(prompt_template="count", input=str(number), labels={{"number": number}}):
+            ask(f"question {{number}}", seed=number)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    suite.ini("llmlog_ignore = $.seed")
+    suite.write(test_it=quick)
+    assert suite.run("--llmlog-mode=record").ret == -signal.SIGKILL
+    in_log = len(suite.records()) if suite.log.exists() else 0
+    assert in_log <= 1
+    assert f"10 calls, {10 - in_log} added to the log" in llmlog(suite, "recover").stdout
+    records = suite.records()
+    assert [(each["prompt"], each["input"], each["labels"]) for each in records] == [
+        (f"question {number}", str(number), {"number": number}) for number in range(10)
+    ]
+    assert all(each["cost_usd"] and each["test_id"] == "test_it.py::test_it" for each in records)
+    assert llmlog(suite, "accept", "--all").exit_code == 0
+    suite.write(test_it=quick.replace("os.kill(os.getpid(), signal.SIGKILL)", "pass").replace("seed=number", "seed=7"))
+    suite.replay_offline().assert_outcomes(passed=1)
 
 
 def test_a_record_that_only_the_journal_has_is_added_to_the_log(suite: Suite) -> None:
