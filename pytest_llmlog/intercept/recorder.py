@@ -88,14 +88,15 @@ class Recorder:
         except Exception as exc:
             self.fault("calls could not be logged", exc)
 
-    def journal(self, journal: Journal, entry: Entry) -> bool:
-        """Put a live call on the disk, where it stays until its golden is saved; return whether it is there."""
+    def journal(self, journal: Journal, entry: Entry) -> int:
+        """Put a live call on the disk, where it stays until its golden is saved; return how many bytes are there."""
         try:
-            journal.add(encode.line(entry))
+            line = encode.line(entry)
+            journal.add(line)
         except Exception as exc:
             self.fault("recordings are not safe until their golden is saved", exc)
-            return False
-        return True
+            return 0
+        return len(line)
 
     def checked(self, record: dict[str, Any]) -> tuple[bytes | None, bool]:
         """Return a live record's line, valid and without credentials, and whether there were none.

@@ -29,8 +29,8 @@ BATCH = 512
 them puts out of the processor's caches what the client needs for its next call. Nothing is lost with them that the golden does not
 hold."""
 
-LIVE_BATCH = 16
-"""So many live calls wait at most, because making their records stops the event loop. They are in the journal meanwhile."""
+WAITING = 65536
+"""So many bytes of exchanges wait at most, in the journal meanwhile: making their records stops the event loop for some two milliseconds."""
 
 PAUSE = 0.02
 """Seconds since the last records were made after which the next call's is made at once: calls that take longer never wait."""
@@ -112,7 +112,7 @@ class Scope:
         self._keeps_all = keep is None
         self._lines: MutableSequence[bytes] = [] if keep is None else deque(maxlen=keep)
         self._deferred: list[Callable[[], Made]] = []
-        self._flushed = 0.0
+        self._flushed, self._waiting = 0.0, 0
         self.sums = {"live": Sums(), "replay": Sums()}
         self.totals = Totals()
         self.recorded: list[bytes] = []
@@ -206,8 +206,9 @@ class Scope:
 
     def close_journal(self, *, keep: bool) -> None:
         """End the journal of what was recorded; it is kept where that could not be saved."""
-        if self.recorded and self._journal is not None:
-            self._journal.close(keep=keep)
+        journal = vars(self).get("_journal")  # not made where nothing was recorded
+        if journal is not None:
+            journal.close(keep=keep)
 
     @property
     def lines(self) -> Sequence[bytes]:
@@ -217,20 +218,22 @@ class Scope:
 
     def add(self, call: Ended) -> None:
         """Take a live call that has ended: it is on the disk when this returns, and its record is made now or very soon."""
-        is_safe = not call.by_cassette and self._keeps and self._put_into_journal(call)
+        size = 0 if call.by_cassette or not self._keeps else self._put_into_journal(call)
         with self._lock:
             self._deferred.append(call)
-            if not is_safe or call.is_shared or self._is_due():
+            self._waiting += size
+            if not size or call.is_shared or self._is_due():
                 self.flush()
 
-    def _put_into_journal(self, call: Ended) -> bool:
+    def _put_into_journal(self, call: Ended) -> int:
+        """Return how many bytes of it are there."""
         if self._journal is None:
-            return False
+            return 0
         return self.recorder.journal(self._journal, call.entry(in_teardown=self._before_teardown is not None))
 
     def _is_due(self) -> bool:
         waited = clock.monotonic() - self._flushed
-        return waited > PAUSE or len(self._deferred) >= LIVE_BATCH or not self.recorder.may_wait
+        return waited > PAUSE or self._waiting >= WAITING or not self.recorder.may_wait
 
     def defer(self, replayed: Callable[[], Made]) -> None:
         """Take a replayed interaction, made later; making it may raise GoldenError."""
@@ -248,7 +251,7 @@ class Scope:
             made = [each for ended in deferred if (each := self._made(ended)) is not None]
             failure = any(each.interaction.source == "live" and each.interaction.status == "failure" for each in made)
             self.recorder.write([each.line for each in made if each.is_valid], failure=failure)
-            self._flushed = clock.monotonic()
+            self._flushed, self._waiting = clock.monotonic(), 0
         for each in made:
             if each.interaction.source == "live":
                 self.recorder.notice(each.interaction)

@@ -98,7 +98,7 @@ from pytest_llmlog import context
 from pytest_llmlog.intercept import scope
 
 def test_it():
-    scope.PAUSE, scope.LIVE_BATCH = 1000, 1000  # nothing is due before the test ends
+    scope.PAUSE, scope.WAITING = 1000, 10**6  # nothing is due before the test ends
     for number in range(10):
         with context(prompt_template="count", input=str(number), labels={{"number": number}}):
             ask(f"question {{number}}", seed=number)
