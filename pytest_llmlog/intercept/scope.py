@@ -56,7 +56,7 @@ class Made(NamedTuple):
     kept: bytes | None = None
 
 
-class Ended(Protocol):
+class EndedCall(Protocol):
     """A live call that has ended; calling it makes its record, once."""
 
     by_cassette: bool
@@ -216,7 +216,7 @@ class Scope:
         self.flush()
         return self._lines
 
-    def add(self, call: Ended) -> None:
+    def add(self, call: EndedCall) -> None:
         """Take a live call that has ended: it is on the disk when this returns, and its record is made now or very soon."""
         size = 0 if call.by_cassette or not self._keeps else self._put_into_journal(call)
         with self._lock:
@@ -225,7 +225,7 @@ class Scope:
             if not size or call.is_shared or self._is_due():
                 self.flush()
 
-    def _put_into_journal(self, call: Ended) -> int:
+    def _put_into_journal(self, call: EndedCall) -> int:
         """Return how many bytes of it are there."""
         if self._journal is None:
             return 0
