@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
-from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlencode, urlsplit, urlunsplit
 
 from pytest_llmlog import shapes
 from pytest_llmlog.shapes import MASK, Secret
@@ -69,6 +69,28 @@ _PASSWORD_IN_URL = re.compile(r"://[^/\s:@]{0,200}:([^/\s]{4,200})@")
 _KEY_IN_CONNECTION = re.compile(r"(?:AccountKey|SharedAccessKey|Password|Pwd)=([^;\s]{8,})", re.IGNORECASE)
 
 
+_ESCAPE = re.compile("%[0-9A-F]{2}")
+
+_JSON_ESCAPE = re.compile(r"\\+(?:u([0-9a-fA-F]{4})|(/))")
+"""A character of JSON, or of JSON inside of JSON, that need not be escaped, or is not ASCII."""
+
+
+def unescaped(text: str) -> str:
+    """Text of which JSON's escapes are undone, at whatever depth JSON stands in JSON; those stay that have to be.
+
+    What is read from it is the same, but for a text that spoke of escapes itself.
+    """
+    return _JSON_ESCAPE.sub(_character, text)
+
+
+def _character(found: re.Match[str]) -> str:
+    if found[2]:
+        return "/"
+    code = int(found[1], 16)
+    is_needed = code < 32 or code in (0x22, 0x5C) or 0xD800 <= code < 0xE000
+    return found[0] if is_needed else chr(code)
+
+
 def is_credential(value: str) -> bool:
     """Say whether a value is long and odd enough that it can be replaced wherever it stands."""
     odd = not value.isalpha() or len(value) >= 16
@@ -95,8 +117,14 @@ def _of_variable(name: str, value: str) -> Iterator[str]:
 
 
 def spellings(value: str) -> set[str]:
-    """How a credential may stand in JSON and in URLs."""
-    return {value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], quote(value, safe=""), quote(value)}
+    """How a credential may stand in JSON, in URLs and in forms, as Python and JavaScript write them."""
+    in_json = {value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}
+    in_urls = {quote(value, safe=safe) for safe in ("", "/", "!*'()", "!*'();/?:@&=+$,#")} | {
+        quote_plus(value),
+        quote_plus(value, safe="*"),
+    }
+    lower = {_ESCAPE.sub(lambda escape: escape[0].lower(), each) for each in in_urls}
+    return in_json | in_urls | lower
 
 
 @lru_cache(maxsize=1024)

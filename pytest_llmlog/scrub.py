@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pytest_llmlog import encode, redact, streams
 from pytest_llmlog.providers import eventstream
 from pytest_llmlog.redact import Redactor
-from pytest_llmlog.streams import BETWEEN, is_escaped, without_credentials
+from pytest_llmlog.streams import BETWEEN, is_escaped, is_json_list, without_credentials
 from pytest_llmlog.traffic import UNPARSED, Request, Response, parse_json
 
 
@@ -91,7 +91,9 @@ def _is_clean(asked: Request, answered: Response | None, redactor: Redactor) -> 
         bodies.append(answered.body)
     parts = [" ".join(texts).encode("utf-8", "surrogateescape"), *bodies]
     sides = (asked,) if answered is None else (asked, answered)
-    parts += [encode.line(side.json) for side in sides if is_escaped(side.body) and side.json is not UNPARSED]
+    plain = [encode.line(side.json) for side in sides if is_escaped(side.body) and side.json is not UNPARSED]
+    parts += plain
+    parts += [redact.unescaped(text.decode()).encode() for text in plain if is_escaped(text)]
     if not redactor.is_clean(BETWEEN.join(parts)):
         return False
     return answered is None or not _may_hold_across(answered) or not streams.holds_across(answered, redactor)
@@ -101,4 +103,4 @@ def _may_hold_across(response: Response) -> bool:
     """Whether it may be a stream of events; most answers are one JSON value, which need not be read to know."""
     body = response.body
     has_lines = b"\n" in body and b"\n{" in body
-    return has_lines or response.is_event_stream or response.is_json_lines or eventstream.looks_like(body)
+    return has_lines or response.is_event_stream or response.is_json_lines or is_json_list(body) or eventstream.looks_like(body)

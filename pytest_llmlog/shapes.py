@@ -144,6 +144,8 @@ _IN_HEX, _IN_WORDS = b"0123456789abcdef", b"abcdefghijklmnopqrstuvwxyz_-"
 _NO_BASE64 = re.compile("[0-9a-f]+|[a-z_-]+")
 """A hash or an id, of which a record has many, and names like ``completion_tokens_details``; no text is such in base64."""
 _LINE_BREAK = re.compile(r"(?:(?:\\{1,8}[rn]|\\?[\r\n])[ \t>]*)+")
+_MAY_BREAK = (b"\\", b"\r", b"\n")
+"""How the end of a line begins, behind which a run may go on."""
 _LONG = 4096
 """From so many characters on, base64 is taken for a file, of which only parts may be text."""
 _TEXT = bytes(range(32, 127)) + b"\t\r\n"
@@ -177,7 +179,7 @@ def may_hold_base64(data: bytes) -> bool:
     while start >= 0:
         end = _end(flat, start)
         run = data[start:end]
-        if run.translate(None, _IN_WORDS) and run.translate(None, _IN_HEX):
+        if data[end : end + 1] in _MAY_BREAK or (run.translate(None, _IN_WORDS) and run.translate(None, _IN_HEX)):
             return True
         start = flat.find(_RUN, end)
     return False

@@ -14,7 +14,7 @@ from typing import Any
 from rapidfuzz.distance import Postfix, Prefix
 
 from pytest_llmlog.providers import eventstream
-from pytest_llmlog.redact import Redactor
+from pytest_llmlog.redact import Redactor, unescaped
 from pytest_llmlog.traffic import UNPARSED, Response, parse_events, parse_json
 
 BETWEEN = b" \0 "
@@ -30,8 +30,10 @@ def is_escaped(body: bytes) -> bool:
 
 def without_credentials(value: Any, redactor: Redactor) -> tuple[bytes, int]:
     """A JSON value's text, written without escapes, and how many credentials there were."""
-    text, count = redactor.without_credentials(_compact(value).decode("utf-8", "surrogatepass"))
-    return text.encode("utf-8", "surrogatepass"), count
+    text = _compact(value)
+    plain = unescaped(text.decode("utf-8", "surrogatepass")) if is_escaped(text) else text.decode("utf-8", "surrogatepass")
+    clean, count = redactor.without_credentials(plain)
+    return clean.encode("utf-8", "surrogatepass"), count
 
 
 _EVENT_END = re.compile(rb"\r\n\r\n|\n\n|\r\r")
@@ -66,6 +68,16 @@ class _Event:
     def write(self) -> None:
         """Write the value, which has changed, into the event."""
         self.data = _compact(self.value) + (b"\n" if self.data.endswith(b"\n") else b"")
+
+
+class _Element(_Event):
+    """One value of a JSON list, which is written as a whole."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def write(self) -> None:
+        """The list is written when all are."""
 
 
 class _ServerSent(_Event):
@@ -216,6 +228,8 @@ def _across(events: list[_Event], redactor: Redactor) -> int:
         parts = _texts(leaves)
         old = "".join(parts)
         new, count = redactor.text(old)
+        if not count and is_escaped(old.encode("utf-8", "surrogatepass")):
+            new, count = redactor.without_credentials(unescaped(old))
         total += count
         if count:
             for (number, holder, name), before, text in zip(leaves, parts, _spread(old, new, parts), strict=True):
@@ -239,24 +253,49 @@ _NONE = object()
 
 def holds_across(response: Response, redactor: Redactor) -> bool:
     """Whether the events together hold what none of them does; most streams do not, and are left as they are."""
-    if eventstream.looks_like(response.body):
-        cuts = _cuts(response)
-        values = [event.value for event in _events(response, *cuts)] if cuts else []
-    else:
-        values = list(response.chunks or ())  # parsed once, for the record's reader too
+    values = _values(response)
     texts = ["".join(_texts(leaves)) for leaves in _parts(_varying(values))]
+    if redactor.has_own_step and any(redactor.text(text)[1] for text in texts):
+        return True
     if is_escaped(response.body):
         texts += [_compact(value).decode("utf-8", "surrogatepass") for value in values]
-    if redactor.has_own_step:
-        return any(redactor.text(text)[1] for text in texts)
-    return not redactor.is_clean(BETWEEN.join(text.encode("utf-8", "surrogatepass") for text in texts))
+    found = BETWEEN.join(text.encode("utf-8", "surrogatepass") for text in texts)
+    if is_escaped(found):
+        found += BETWEEN + unescaped(found.decode("utf-8", "surrogatepass")).encode("utf-8", "surrogatepass")
+    return not redactor.is_clean(found)
+
+
+def _values(response: Response) -> list[Any]:
+    """The values of a stream's events, parsed once, for the record's reader too."""
+    if (elements := _elements(response)) is not None:
+        return elements
+    if not eventstream.looks_like(response.body):
+        return list(response.chunks or ())
+    cuts = _cuts(response)
+    return [event.value for event in _events(response, *cuts)] if cuts else []
+
+
+def _elements(response: Response) -> list[Any] | None:
+    """Those of a stream that is one JSON list, as Gemini's is unless events are asked for."""
+    is_list = is_json_list(response.body) and not response.is_event_stream and isinstance(response.json, list)
+    return response.json if is_list else None
+
+
+def is_json_list(body: bytes) -> bool:
+    """Whether a body begins as one."""
+    return body[:64].lstrip().startswith(b"[")
 
 
 def clean(response: Response, redactor: Redactor) -> tuple[list[tuple[float, bytes]], int] | None:
     """The events without credentials, each a chunk of its own at the time at which it was whole, and how many credentials there were.
 
-    None when it is no stream of events.
+    None when it is no stream of events, or one JSON list of which each element holds its credentials alone.
     """
+    elements = _elements(response)
+    if elements is not None:
+        count = _across([_Element(value) for value in elements], redactor)
+        text, more = without_credentials(elements, redactor)
+        return ([(response.pieces[-1][0], text)], count + more) if count else None
     cuts = _cuts(response)
     if cuts is None:
         return None

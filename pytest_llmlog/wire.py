@@ -61,7 +61,7 @@ class WireRequest(Struct, frozen=True, forbid_unknown_fields=True, gc=False, omi
 class WireResponse(Struct, frozen=True, forbid_unknown_fields=True, gc=False, omit_defaults=True):
     """What came back, as far as it came."""
 
-    status: Annotated[int, Meta(ge=100, le=599)]
+    status: Annotated[int, Meta(ge=100, le=999)]
     headers: dict[str, str] = {}
     body: Body | None = None
     ended: Literal["closed", "error"] | None = None

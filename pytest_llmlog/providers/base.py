@@ -136,9 +136,13 @@ def as_text(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 
 
+MOST = 2**53
+"""From here on not every JSON reader tells whole numbers apart."""
+
+
 def count(value: Any) -> int | None:
-    """A token count, which some write as 6.0; None for anything that is not a whole number from 0."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
+    """A token count, which some write as 6.0; None for anything that is not a whole number from 0 that can be added up."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < MOST:
         return None
     return int(value) if isinstance(value, int) or value.is_integer() else None
 

@@ -592,3 +592,21 @@ def test_a_key_in_another_spelling_is_masked(text: str) -> None:
 def test_a_key_in_long_base64_behind_a_path_is_masked(shift: int) -> None:
     data = base64.urlsafe_b64encode(b"x" * 6000 + b" " + KEYS["openai"].encode() + b" " + b"y" * 300).decode()
     assert plain().text(f"https://h/{'a' * shift}/{data}")[1] == 1
+
+
+@pytest.mark.parametrize("spelled", ["correct+horse%219", "correct%20horse!9", "correct%20horse%219", "correct horse!9"])
+def test_a_password_as_forms_and_addresses_spell_it(spelled: str) -> None:
+    redactor = Redactor({"DB_PASSWORD": "correct horse!9"})
+    assert redactor.text(f"a={spelled}&b=1") == (f"a={MASK}&b=1", 1)
+
+
+@pytest.mark.parametrize("spelled", ["Ab12%2fcd34%2bef56%3dgh", "Ab12%2Fcd34%2Bef56%3Dgh", "Ab12/cd34+ef56=gh"])
+def test_a_key_with_escapes_in_either_case(spelled: str) -> None:
+    assert Redactor({"MY_API_KEY": "Ab12/cd34+ef56=gh"}).text(f"k={spelled}") == (f"k={MASK}", 1)
+
+
+def test_a_secret_in_the_second_line_of_base64() -> None:
+    text = "e378dd1ef90d7d02459c1828022c8d3\nY29ycmVjdCBob3JzZSA5"
+    redactor = Redactor({"X_SECRET": "correct horse 9"})
+    assert redactor.text(text)[1] == 1
+    assert not redactor.is_clean(text.encode())

@@ -266,3 +266,41 @@ def test_a_header_and_an_address_may_hold_a_credential() -> None:
     _, answer, count = scrub.clean_exchange(ASKED, answered, redactor())
     assert answer is not None
     assert (answer.headers, answer.body, count) == ({"x-request-id": MASK, "content-type": "text/plain"}, b"x", 1)
+
+
+NESTED = json.dumps({"arguments": f'{{"key": "the {ESCAPED} is", "next": "\\u00e4\\u0022"}}'})
+"""JSON inside of JSON, in which the key is spelled with escapes."""
+
+
+def test_a_key_that_json_inside_of_json_spells_with_escapes() -> None:
+    asked = Request("POST", "http://h/v1/chat/completions", {"content-type": "application/json"}, NESTED.encode())
+    request, answer, count = scrub.clean_exchange(asked, response([NESTED.encode()], "application/json"), redactor())
+    assert answer is not None
+    assert count == 2
+    for found in (request, answer):
+        assert json.loads(found.json["arguments"]) == {"key": f"the {MASK} is", "next": 'ä"'}
+
+
+@pytest.mark.parametrize("cut", range(1, len(ESCAPED), 7))
+def test_an_escaped_key_over_the_arguments_of_events(cut: int) -> None:
+    text = f'{{"key": "{ESCAPED}"}}'
+    pieces = [event("Hello. "), event(text[:cut]), event(text[cut:]), DONE]
+    _, answer, count = scrub.clean_exchange(ASKED, response(pieces), redactor())
+    assert answer is not None
+    assert (said(answer), count) == (f'Hello. {{"key": "{MASK}"}}', 1)
+
+
+@pytest.mark.parametrize("cut", CUTS)
+def test_a_key_over_the_elements_of_a_list(cut: int) -> None:
+    """As Gemini streams, unless server-sent events are asked for."""
+
+    def element(text: str) -> dict[str, object]:
+        return {"candidates": [{"content": {"parts": [{"text": text}], "role": "model"}, "index": 0}], "modelVersion": "m"}
+
+    texts = ["my key is ", KEY[:cut], KEY[cut:], " ok"]
+    body = json.dumps([element(text) for text in texts]).encode()
+    answered = response([body[:50], body[50:]], "application/json")
+    _, answer, count = scrub.clean_exchange(ASKED, answered, redactor())
+    assert answer is not None
+    got = [each["candidates"][0]["content"]["parts"][0]["text"] for each in answer.json]
+    assert ("".join(got), len(got), count) == (f"my key is {MASK} ok", 4, 1)
