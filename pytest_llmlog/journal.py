@@ -7,12 +7,12 @@ import os
 import threading
 import uuid
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from pytest_llmlog import encode, files
 from pytest_llmlog.circumstances import Circumstances, Identity
@@ -25,7 +25,7 @@ SUFFIX = ".jsonl"
 class Head(Struct, frozen=True, kw_only=True):
     """The first line: whose calls follow, where their golden belongs, and how the log was to hold them.
 
-    ``ignore`` are the JSON paths that matching leaves out.
+    ``ignore`` are the JSON paths that matching leaves out, ``wire`` whether the log holds exchanges.
     """
 
     journal_version: Literal[2] = 2
@@ -34,13 +34,15 @@ class Head(Struct, frozen=True, kw_only=True):
     identity: Identity
     ignore: tuple[str, ...] = ()
     content: Content = "full"
-    line_limit: int
+    wire: bool = False
+    line_limit: Annotated[int, Meta(ge=1)]
 
 
 class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A further line: one call that has ended, free of credentials. What its record says beside this is read from the exchange."""
 
     in_teardown: bool = False
+    unfinished: bool = False
     circumstances: Circumstances
     wire: Wire
 
@@ -79,6 +81,13 @@ class Journal:
         self._path = path
         _try_lock(self._descriptor)
         os.write(self._descriptor, encode.line(self._head))
+
+    def enter_child(self) -> None:
+        """Leave the file to the process that this one is a fork of; its lock would outlive that otherwise."""
+        self._lock = threading.Lock()
+        if self._path is not None:
+            os.close(self._descriptor)
+            self._path = None
 
     def close(self, *, keep: bool) -> None:
         """End it, and remove it unless its calls are nowhere else."""
@@ -138,8 +147,32 @@ def _is_in_use(path: Path) -> bool:
         os.close(descriptor)
 
 
-def read(path: Path) -> tuple[Head, list[Entry]]:
-    """A journal's calls, in the order in which they ended; a line that a kill cut off is none.
+@contextmanager
+def claimed(path: Path) -> Iterator[None]:
+    """Have a journal for oneself while it is recovered.
+
+    Raises:
+        ValueError: another process has it.
+        OSError: it cannot be opened.
+    """
+    descriptor = os.open(path, os.O_RDWR | getattr(os, "O_CLOEXEC", 0))
+    try:
+        if not _try_lock(descriptor) or not path.exists():
+            raise ValueError("another process has it")
+        yield
+    finally:
+        os.close(descriptor)
+
+
+class Damaged(Struct, frozen=True):
+    """A line that is no call: its number, from 1, and why."""
+
+    number: int
+    reason: str
+
+
+def read(path: Path) -> tuple[Head, list[Entry], list[Damaged]]:
+    """A journal's calls, in the order in which they ended, and the lines that cannot be read; what a kill cut off at its end is none.
 
     Raises:
         ValueError: it is no journal.
@@ -150,10 +183,10 @@ def read(path: Path) -> tuple[Head, list[Entry]]:
         head = msgspec.json.decode(first, type=Head)
     except (ValueError, RecursionError) as exc:
         raise ValueError(f"is no journal: {exc}") from exc
-    return head, list(_entries(lines))
-
-
-def _entries(lines: list[bytes]) -> Iterator[Entry]:
-    for line in lines:
-        with suppress(ValueError, RecursionError):
-            yield msgspec.json.decode(line, type=Entry)
+    entries, damaged = [], []
+    for number, line in enumerate(lines[:-1], start=2):  # the last has no end
+        try:
+            entries.append(msgspec.json.decode(line, type=Entry))
+        except (ValueError, RecursionError) as exc:
+            damaged.append(Damaged(number, str(exc)))
+    return head, entries, damaged

@@ -209,13 +209,19 @@ def finish(scope: Scope, *, passed: bool, standards: Standards, settings: Settin
 
 def _save(scope: Scope, accept: str, *, passed: bool) -> Saved:
     path = scope.golden_path
-    if path is None or scope.mode not in ("auto", "record") or (scope.left_to_cassette and not scope.recorded):
+    if path is None or scope.in_child or scope.mode not in ("auto", "record") or (scope.left_to_cassette and not scope.recorded):
         return None
     if scope.mode == "auto" and not (scope.recorded and passed):
         return None
     known = os.path.exists(path)
     if (known and scope.mode == "auto") or not (scope.recorded or (known and passed)):
         return None
+    redactor = scope.recorder.redactor
+    if not redactor.is_clean(f"{scope.test_id} {path}".encode("utf-8", "surrogateescape")):
+        named = Path(redactor.without_credentials(str(path))[0])
+        raise GoldenError(
+            named, "$", "not saved: it holds what looks like a credential, in its test's name", "name the test otherwise"
+        )
     calls = tuple(map(msgspec.Raw, scope.recorded))
     made = golden.Recording(golden.GOLDEN_VERSION, scope.test_id or "", scope.in_teardown, calls)
     accepted = accept in ("", "all", "changed" if known else "new")

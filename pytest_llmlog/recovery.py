@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from pytest_llmlog import content, encode, golden, journal, log, matching, providers, validation, wire
-from pytest_llmlog.errors import GoldenError
+from pytest_llmlog import encode, golden, journal, log, matching, providers, validation, wire
+from pytest_llmlog.errors import ConfigError, GoldenError
 from pytest_llmlog.golden import Golden
 from pytest_llmlog.intercept import interactions
-from pytest_llmlog.journal import Entry, Head
+from pytest_llmlog.intercept.recorder import Recorder
+from pytest_llmlog.journal import Damaged, Entry, Head
 from pytest_llmlog.record import Interaction
+from pytest_llmlog.redact import Redactor
 
 
 class Recovered(Struct, frozen=True):
@@ -26,12 +29,16 @@ class Recovered(Struct, frozen=True):
         calls: how many interactions it holds.
         logged: how many of them the log lacked.
         waiting: the recording that now waits for review; None where the golden has it all.
+        damaged: the lines that could not be read, of which the file stays under another name.
+        left: that file.
     """
 
     test_id: str
     calls: int
     logged: int
     waiting: Path | None
+    damaged: tuple[Damaged, ...] = ()
+    left: Path | None = None
 
 
 def recover(path: Path, log_path: Path, root: Path) -> Recovered:
@@ -43,56 +50,83 @@ def recover(path: Path, log_path: Path, root: Path) -> Recovered:
         root: the folder in which goldens may be written.
 
     Raises:
-        ValueError: it is no journal.
+        ValueError: it is no journal, or another process has it.
         GoldenError: the recording cannot be written, or another one waits there; the journal stays.
         OSError: a file cannot be read or written; the journal stays.
     """
-    head, entries = journal.read(path)
-    if not entries:
-        raise ValueError("holds no whole call, only one that was cut off; remove it when you have looked at it")
-    calls = _interactions(head, entries)
-    logged = _complete_log(log_path, head, calls)
-    waiting = _keep(Path(head.golden), head, calls, sum(entry.in_teardown for entry in entries), root)
-    path.unlink()
-    return Recovered(head.test_id, len(entries), logged, waiting)
+    with journal.claimed(path):
+        head, entries, damaged = journal.read(path)
+        if not entries:
+            told = _told(damaged[0]) if damaged else "only one that was cut off"
+            raise ValueError(f"holds no whole call, {told}; remove it when you have looked at it")
+        calls = _interactions(head, entries)
+        logged = _complete_log(log_path, head, calls)
+        waiting = _keep(Path(head.golden), head, calls, sum(entry.in_teardown for entry in entries), root)
+    left = path.with_name(path.name + ".damaged") if damaged else None
+    if left is not None:
+        path.rename(left)
+    else:
+        path.unlink()
+    return Recovered(head.test_id, len(entries), logged, waiting, tuple(damaged), left)
+
+
+def _told(damaged: Damaged) -> str:
+    return f"line {damaged.number}: {damaged.reason}"
 
 
 def _interactions(head: Head, entries: Sequence[Entry]) -> list[Interaction]:
-    """The records of a journal's calls, as the run would have made them.
+    """The records of a journal's calls, as the run would have made them, without credentials that only they show.
 
     Raises:
-        ValueError: one cannot be made.
+        ValueError: the head, or one of them, cannot be read.
     """
-    ignore = tuple(map(matching.parse_path, head.ignore))
+    try:
+        ignore = tuple(map(matching.parse_path, head.ignore))
+    except ConfigError as exc:
+        raise ValueError(str(exc)) from exc
+    redactor = Redactor()
     failed: Counter[str] = Counter()
     found = []
     for entry in entries:
         exchange = wire.load(entry.wire)
+        exchange.unfinished = entry.unfinished
         address = exchange.request.address
         endpoint = providers.recognise(exchange.request.method, address.host, address.path) or providers.ANY
         call = interactions.live(exchange, endpoint, head.identity, entry.circumstances, ignore, lambda key: failed[key] + 1)
         failed[call.request_hash] = failed[call.request_hash] + 1 if call.status == "failure" else 0
-        if not validation.is_valid(encode.plain(call)):
-            fault = validation.faults(msgspec.json.decode(encode.line(call)))[0]
+        text = encode.line(call)
+        if not redactor.is_clean(text):
+            text = redactor.without_credentials(text.decode())[0].encode()
+        if not validation.is_valid(record := msgspec.json.decode(text)):
+            fault = validation.faults(record)[0]
             raise ValueError(f"holds an invalid call: {fault.place}: {fault.reason}")
-        found.append(call)
+        found.append(msgspec.json.decode(text, type=Interaction))
     return found
 
 
 def _complete_log(path: Path, head: Head, calls: Sequence[Interaction]) -> int:
-    """Append the records that the log lacks; return how many."""
+    """Append the records that the log lacks, as the run would have written them; return how many.
+
+    Raises:
+        ValueError: one is invalid.
+    """
     known = set(_ids(path)) if path.exists() else set()
     missing = [call for call in calls if call.request_id not in known]
     if missing:
         writer = log.LogWriter(path, "always")
         try:
-            for interaction in missing:
-                record = content.limited(encode.plain(replace(interaction, wire=None)), head.content)
-                line = encode.line(record)
-                writer.write(line if len(line) <= head.line_limit else encode.line(encode.shortened(record, head.line_limit)))
+            recorder = Recorder(head.identity.run_id, writer, _refuse, content=head.content, line_limit=head.line_limit)
+            for call in missing:
+                line, _ = recorder.checked(encode.plain(call if head.wire else replace(call, wire=None)))
+                assert line is not None  # or it was refused
+                recorder.write([line], failure=False)
         finally:
             writer.close()
     return len(missing)
+
+
+def _refuse(text: str) -> NoReturn:
+    raise ValueError(text)
 
 
 def _ids(path: Path) -> Iterator[str]:

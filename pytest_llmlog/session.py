@@ -206,7 +206,7 @@ class Session:
             return None  # no golden is saved under a name that holds a key
         head = Head(
             test_id=test_id, golden=str(path), identity=identity, ignore=self._options.ignore, content=recorder.content,
-            line_limit=recorder.line_limit,
+            wire=recorder.keep_wire, line_limit=recorder.line_limit,
         )  # fmt: skip
         return Journal(journal.folder_of(self._options.log), head)
 

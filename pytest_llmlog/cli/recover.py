@@ -38,6 +38,9 @@ def recover(log_path: Path) -> None:
             click.echo(printable(f"{path}: not recovered: {getattr(exc, 'strerror', None) or exc}"), err=True)
         else:
             click.echo(printable(_told(done)))
+            for line in done.damaged:
+                failed = True
+                click.echo(printable(f"{path}:{line.number}: not recovered: {line.reason}; it stays in {done.left}"), err=True)
     if not found:
         click.echo("nothing to recover")
     sys.exit(1 if failed else 0)

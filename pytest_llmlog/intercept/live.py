@@ -36,7 +36,12 @@ class _Live(Struct, gc=False):
 
     def entry(self, *, in_teardown: bool) -> Entry:
         """What the journal keeps of it."""
-        return Entry(in_teardown=in_teardown, circumstances=self.circumstances, wire=wire.dump_raw(self.exchange))
+        return Entry(
+            in_teardown=in_teardown,
+            unfinished=self.exchange.unfinished,
+            circumstances=self.circumstances,
+            wire=wire.dump_raw(self.exchange),
+        )
 
     def __call__(self) -> Made:
         if self.made is None:
@@ -110,10 +115,11 @@ class LiveCall:
                 self._record(ended, error, latency, unfinished)
             except Exception as exc:
                 self._scopes[0].recorder.fault("a call could not be recorded", exc)
-        for owner in self._scopes:
-            owner.open_calls.discard(self)
-        self._pieces, self._scopes = [], ()  # the client may keep its response, and with it this call, for long
-        del self._request
+            finally:
+                for owner in self._scopes:
+                    owner.open_calls.discard(self)
+                self._pieces, self._scopes = [], ()  # the client may keep its response, and with it this call, for long
+                del self._request
 
     def abandon(self) -> None:
         """Leave the call to the process that made it; this one is a fork of it."""

@@ -111,7 +111,7 @@ class Scope:
         self._refuse = refuse
         self._keeps_all = keep is None
         self._lines: MutableSequence[bytes] = [] if keep is None else deque(maxlen=keep)
-        self._deferred: list[Callable[[], Made]] = []
+        self._deferred: deque[Callable[[], Made]] = deque()
         self._flushed, self._waiting = 0.0, 0
         self.sums = {"live": Sums(), "replay": Sums()}
         self.totals = Totals()
@@ -218,8 +218,8 @@ class Scope:
 
     def add(self, call: EndedCall) -> None:
         """Take a live call that has ended: it is on the disk when this returns, and its record is made now or very soon."""
-        size = 0 if call.by_cassette or not self._keeps else self._put_into_journal(call)
         with self._lock:
+            size = 0 if call.by_cassette or not self._keeps else self._put_into_journal(call)
             self._deferred.append(call)
             self._waiting += size
             if not size or call.is_shared or self._is_due():
@@ -246,18 +246,33 @@ class Scope:
         """Make and write the records kept back since the last time."""
         if not self._deferred:
             return
+        made: list[Made] = []
         with self._lock:
-            deferred, self._deferred = self._deferred, []
-            made = [each for ended in deferred if (each := self._made(ended)) is not None]
-            failure = any(each.interaction.source == "live" and each.interaction.status == "failure" for each in made)
-            self.recorder.write([each.line for each in made if each.is_valid], failure=failure)
-            self._flushed, self._waiting = clock.monotonic(), 0
+            try:
+                while self._deferred:
+                    self._make(self._deferred[0], made)
+            finally:  # whatever stops it, a signal's handler say: what is left is made next time
+                failure = any(each.interaction.source == "live" and each.interaction.status == "failure" for each in made)
+                self.recorder.write([each.line for each in made if each.is_valid], failure=failure)
+                self._flushed, self._waiting = clock.monotonic(), 0
         for each in made:
             if each.interaction.source == "live":
                 self.recorder.notice(each.interaction)
 
+    def _make(self, ended: Callable[[], Made], into: list[Made]) -> None:
+        """Make the next record, and take it into the lists."""
+        found = self._made(ended)
+        if not self._deferred or self._deferred[0] is not ended:
+            return  # a signal's handler looked meanwhile, and has it
+        self._deferred.popleft()
+        if found is None:
+            return
+        self._take(found.interaction, found.line)
+        if found.kept is not None and self._keeps:
+            self.recorded.append(found.kept)
+        into.append(found)
+
     def _made(self, ended: Callable[[], Made]) -> Made | None:
-        """Make a record, and take it into the list."""
         try:
             made = ended()
         except GoldenError as exc:
@@ -269,10 +284,7 @@ class Scope:
             return None
         if made.interaction.wire and not self.recorder.keep_wire:
             line = encode.line({name: value for name, value in msgspec.json.decode(made.line).items() if name != "wire"})
-            made = made._replace(line=line)
-        self._take(made.interaction, made.line)
-        if made.kept is not None and self._keeps:
-            self.recorded.append(made.kept)
+            return made._replace(line=line)
         return made
 
     def _take(self, interaction: Interaction, line: bytes) -> None:
@@ -302,7 +314,9 @@ class Scope:
         Nobody will flush here, so each record is written at once.
         """
         self._lock, self.in_child = threading.RLock(), True
-        self._deferred, self._batch = [], 1
+        self._deferred, self._batch = deque(), 1
+        if (journal := vars(self).get("_journal")) is not None:
+            journal.enter_child()
         for call in self.open_calls:
             call.abandon()
         self.open_calls = set()

@@ -43,11 +43,12 @@ RATE_LIMITED = Reply(429, ERROR, {"retry-after": "7", "x-ratelimit-remaining-req
             {"http_status": 429, "error": "Slow down, please.", "error_type": "requests", "retry_after_seconds": 7.0},
         ),
         (Reply(500, "oh no", {"content-type": "text/plain"}), "InternalServerError", {"http_status": 500}),
+        (Reply(999, "odd", {"content-type": "text/plain"}), "InternalServerError", {"http_status": 999}),
         (Reply(200, '{"id": "chatcmpl', {}), "Exception", {"http_status": 200, "error_type": "MalformedResponse"}),
         (Reply(cut_after=0), "APIConnectionError", {"error_type": "RemoteProtocolError"}),
         (Reply(delay=1.0, body={}), "APITimeoutError", {"error_type": "ReadTimeout"}),
     ],
-    ids=["401", "429", "500", "malformed", "no-answer", "timeout"],
+    ids=["401", "429", "500", "999", "malformed", "no-answer", "timeout"],
 )
 def test_a_failed_call_is_recorded_and_replayed(suite: Suite, reply: Reply, exception: str, expected: dict[str, object]) -> None:
     known = f"openai.{exception}" if exception != "Exception" else "Exception"

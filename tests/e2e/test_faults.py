@@ -132,6 +132,104 @@ def test_a_record_that_only_the_journal_has_is_added_to_the_log(suite: Suite) ->
     assert llmlog(suite, "validate", str(suite.log)).stdout.splitlines()[-1] == "2 valid, 1 faults"
 
 
+QUICK = f"""{ASK}
+import signal
+from pytest_llmlog.intercept import scope
+
+def test_it():
+    scope.PAUSE, scope.WAITING = 1000, 10**6  # nothing is due before the test ends
+    for text in ("one", "two", "three"):
+        ask(text)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def pending(suite: Suite) -> list[Path]:
+    return sorted((suite.path / ".llmlog" / "pending").iterdir())
+
+
+def test_a_damaged_line_of_a_journal_is_named_and_stays(suite: Suite) -> None:
+    suite.write(test_it=QUICK)
+    suite.run("--llmlog-mode=record")
+    [path] = pending(suite)
+    head, first, second, third, end = path.read_bytes().split(b"\n")
+    path.write_bytes(b"\n".join([head, first, second[:200] + b"\0" + second[201:], third, end]))
+    done = llmlog(suite, "recover")
+    assert done.exit_code == 1
+    assert "2 calls" in done.stdout
+    assert f"{path.name}:3: not recovered: JSON is malformed" in done.stderr
+    assert [each.name for each in pending(suite)] == [f"{path.name}.damaged"]
+    assert [each["prompt"] for each in suite.records()] == ["one", "three"]
+    assert llmlog(suite, "recover").stdout == "nothing to recover\n"
+
+
+def test_what_only_the_record_shows_is_masked_by_recovery_too(suite: Suite) -> None:
+    assert suite.server is not None
+    suite.ini("llmlog_content = full")
+    suite.write(test_it=QUICK)
+    suite.run("--llmlog-mode=record")
+    [path] = pending(suite)
+    key = "sk-proj-" + "Ab3" * 14
+    text = path.read_text()
+    path.write_text(text.replace('\\"two\\"', f'\\"{key}\\"'))
+    assert path.read_text() != text
+    assert llmlog(suite, "recover").exit_code == 0
+    everything = "".join(each.read_text() for each in suite.path.rglob("*") if each.suffix in (".log", ".new"))
+    assert "[REDACTED]" in everything
+    assert key not in everything
+
+
+def test_recoveries_at_once_add_each_call_once(suite: Suite) -> None:
+    suite.write(test_it=QUICK.replace('("one", "two", "three")', "map(str, range(40))"))
+    suite.run("--llmlog-mode=record")
+    command = [Path(sys.executable).with_name("llmlog"), "recover"]
+    both = [subprocess.Popen(command, cwd=suite.path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for _ in range(2)]
+    for each in both:
+        each.wait()
+    assert Counter(Counter(each["request_id"] for each in suite.records()).values()) == {1: 40}
+    assert pending(suite) == []
+
+
+def test_a_fork_that_lives_on_does_not_hide_the_journal(suite: Suite) -> None:
+    fork = "import multiprocessing, time\n    multiprocessing.get_context('fork').Process(target=time.sleep, args=(20,)).start()\n    os.kill"
+    suite.write(test_it=QUICK.replace("os.kill", fork))
+    suite.run("--llmlog-mode=record", "-W", "ignore::DeprecationWarning")
+    assert "3 calls" in llmlog(suite, "recover").stdout
+
+
+def test_a_signal_while_records_are_made_loses_no_other_call(suite: Suite) -> None:
+    suite.write(
+        test_it=f"""{ASK}
+from pytest_llmlog.intercept import interactions, scope
+
+class Interrupted(BaseException):
+    pass
+
+def test_it(monkeypatch, llmlog):
+    scope.PAUSE, scope.WAITING = 1000, 10**6
+    made, real = [], interactions.live
+
+    def live(*arguments):
+        made.append(arguments)
+        if len(made) == 3:
+            raise Interrupted  # as a signal's handler would
+        return real(*arguments)
+
+    ask("before")
+    monkeypatch.setattr(interactions, "live", live)
+    for number in range(5):
+        ask(str(number))
+    with pytest.raises(Interrupted):
+        len(llmlog)
+    ask("after")
+    assert [call.prompt for call in llmlog] == ["before", "0", "1", "2", "3", "4", "after"]
+"""
+    )
+    suite.run("--llmlog-mode=record").assert_outcomes(passed=1)
+    assert [each["prompt"] for each in suite.records()] == ["before", "0", "1", "2", "3", "4", "after"]
+    suite.replay_offline().assert_outcomes(failed=1)  # where nothing is made that could be interrupted
+
+
 def test_a_journal_without_a_whole_call_is_named_and_one_that_was_only_begun_is_removed(suite: Suite) -> None:
     suite.write(test_it=KILLED)
     suite.run("--llmlog-mode=record")

@@ -109,6 +109,15 @@ def test_a_key_in_the_name_of_a_test(suite: Suite) -> None:
     assert KEY not in everything(suite)
 
 
+def test_a_credential_of_the_environment_in_the_name_of_a_test(suite: Suite) -> None:
+    secret = "my-env-secret-77"
+    suite.write(test_it=f"{ASK}\nimport pytest\n@pytest.mark.parametrize('text', ['{secret}'])\ndef test_id(text):\n    ask('x')\n")
+    result = suite.run("-p", "no:cacheprovider", MY_API_KEY=secret)
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["*not saved: it holds what looks like a credential, in its test's name*"])
+    assert secret not in everything(suite)
+
+
 @pytest.mark.parametrize("content", ["hash", "none"])
 def test_a_log_without_content(suite: Suite, content: str) -> None:
     suite.ini(f"llmlog_content = {content}")

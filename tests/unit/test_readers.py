@@ -13,6 +13,7 @@ import pytest
 
 from pytest_llmlog import providers, reading
 from pytest_llmlog.providers import recognise
+from pytest_llmlog.providers.base import count
 from pytest_llmlog.traffic import Exchange, Request, Response
 
 
@@ -406,3 +407,10 @@ def test_a_package_brings_its_own_provider(tmp_path: Path, monkeypatch: pytest.M
 def _forget() -> None:
     providers._routes.cache_clear()
     recognise.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("said", "read"), [(7, 7), (6.0, 6), (1.5, None), (-1, None), (True, None), ("7", None), (10**400, None), (2**53, None)]
+)
+def test_a_token_count_is_a_number_that_can_be_added_up(said: object, read: int | None) -> None:
+    assert count(said) == read
