@@ -191,8 +191,17 @@ def test_recoveries_at_once_add_each_call_once(suite: Suite) -> None:
 
 
 def test_a_fork_that_lives_on_does_not_hide_the_journal(suite: Suite) -> None:
-    fork = "import multiprocessing, time\n    multiprocessing.get_context('fork').Process(target=time.sleep, args=(20,)).start()\n    os.kill"
-    suite.write(test_it=QUICK.replace("os.kill", fork))
+    program = f"""import multiprocessing, time
+forks = multiprocessing.get_context("fork")
+ready = forks.Event()
+
+def live_on():
+    ready.set()
+    time.sleep(20)
+{QUICK}"""
+    suite.write(
+        test_it=program.replace("    os.kill", "    forks.Process(target=live_on).start()\n    assert ready.wait(20)\n    os.kill")
+    )
     suite.run("--llmlog-mode=record", "-W", "ignore::DeprecationWarning")
     assert "3 calls" in llmlog(suite, "recover").stdout
 
