@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from openai_standin import StandIn
+from pytest_llmlog.redact import Redactor
 
 # Some load once in a process, and pytester forgets what was imported in a test.
 with suppress(ImportError):  # where the extras are not installed
@@ -27,6 +28,19 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 def server() -> Iterator[StandIn]:
     with StandIn() as running:
         yield running
+
+
+@pytest.fixture
+def quick_search_agrees(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is looked through in a test, the search that only says yes or no says the same."""
+    thorough = Redactor.without_credentials
+
+    def both(self: Redactor, text: str) -> tuple[str, int]:
+        clean, count = thorough(self, text)
+        assert self.is_clean(text.encode("utf-8", "surrogateescape")) == (count == 0), text
+        return clean, count
+
+    monkeypatch.setattr(Redactor, "without_credentials", both)
 
 
 class Suite:

@@ -61,20 +61,9 @@ KEYS = {
     "private-key-bare": f"-----BEGIN PRIVATE KEY-----\n{A}\n-----END PRIVATE KEY-----",
     "private-key-cut-off": f"-----BEGIN OPENSSH PRIVATE KEY-----\n{A}\n{A}",
 }
+pytestmark = pytest.mark.usefixtures("quick_search_agrees")
+
 by_name = pytest.mark.parametrize("key", list(KEYS.values()), ids=list(KEYS))
-
-
-@pytest.fixture(autouse=True)
-def _the_quick_search_agrees(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever is looked through here, the search that only says yes or no says the same."""
-    thorough = Redactor.without_credentials
-
-    def both(self: Redactor, text: str) -> tuple[str, int]:
-        clean, count = thorough(self, text)
-        assert self.is_clean(text.encode("utf-8", "surrogateescape")) == (count == 0), text
-        return clean, count
-
-    monkeypatch.setattr(Redactor, "without_credentials", both)
 
 
 def plain() -> Redactor:

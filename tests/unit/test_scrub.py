@@ -16,21 +16,10 @@ from pytest_llmlog.redact import Redactor
 from pytest_llmlog.shapes import MASK
 from pytest_llmlog.traffic import Request, Response
 
+pytestmark = pytest.mark.usefixtures("quick_search_agrees")
+
 KEY = "sk-proj-" + "Ab3" * 14
 CUTS = range(1, len(KEY))
-
-
-@pytest.fixture(autouse=True)
-def _the_quick_search_agrees(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever is looked through here, the search that only says yes or no says the same."""
-    thorough = Redactor.without_credentials
-
-    def both(self: Redactor, text: str) -> tuple[str, int]:
-        clean, count = thorough(self, text)
-        assert self.is_clean(text.encode("utf-8", "surrogateescape")) == (count == 0), text
-        return clean, count
-
-    monkeypatch.setattr(Redactor, "without_credentials", both)
 
 
 def redactor(own: Callable[[str], str] | None = None) -> Redactor:
