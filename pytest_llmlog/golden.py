@@ -127,7 +127,7 @@ def parse(path: Path, text: bytes) -> Golden:
 
 
 class Recording(Struct, frozen=True, omit_defaults=True):
-    """A golden that was just recorded: its interactions are texts, as ``kept`` gives them, and hold no credential."""
+    """A golden that was just recorded: its interactions are texts, as ``kept`` gives them."""
 
     golden_version: int
     test_id: str
@@ -135,15 +135,17 @@ class Recording(Struct, frozen=True, omit_defaults=True):
     interactions: tuple[msgspec.Raw, ...] = ()
 
 
-def save(path: Path, golden: Golden | Recording) -> None:
+def save(path: Path, golden: Golden | Recording, *, is_searched: bool = False) -> None:
     """Write a golden in place of an older one, whole or not at all.
+
+    Where the interactions are searched, each of them was looked through for credentials after the last change to it.
 
     Raises:
         GoldenError: something shaped like a credential is left in it, it cannot be written, or another test's golden would be the
             same file where upper and lower case are not told apart.
     """
     text = encode.golden_bytes({"interactions": [], **encode.plain(golden)} if not golden.interactions else golden)
-    if shape := holds_key_shape(golden.test_id if isinstance(golden, Recording) else text.decode()):
+    if shape := holds_key_shape(golden.test_id if is_searched else text.decode()):
         raise GoldenError(path, "$", f"not saved: it holds what looks like a credential ({shape}…)", "mask it with llmlog_redact")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

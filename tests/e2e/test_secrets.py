@@ -160,6 +160,28 @@ def test_an_unknown_content_policy_is_a_usage_error(suite: Suite) -> None:
     result.stderr.fnmatch_lines(["*llmlog_content*some*full*hash*none*"])
 
 
+def test_a_key_that_a_step_of_the_users_brings_in_is_masked(suite: Suite) -> None:
+    suite.ini("llmlog_redact = own:step")
+    step = f"def step(text):\n    return text.replace('put it here', {KEY!r})\n"
+    suite.write(own=step, test_it=f"{ASK}\ndef test_it():\n    ask('put it here')\n")
+    suite.run("--llmlog-mode=record").assert_outcomes(passed=1)
+    assert KEY not in everything(suite)
+    assert suite.records()[0]["prompt"] == MASK
+
+
+def test_a_key_that_it_brings_in_where_no_record_looks_keeps_the_golden_back(suite: Suite) -> None:
+    assert suite.server is not None
+    body = {"id": "c", "object": "chat.completion", "created": 1, "model": "gpt-4o", "unread": "put it here", "choices": []}
+    suite.server.push(Reply(body=body))
+    suite.ini("llmlog_redact = own:step")
+    step = f"def step(text):\n    return text.replace('put it here', {KEY!r})\n"
+    suite.write(own=step, test_it=f"{ASK}\ndef test_it():\n    ask('x')\n")
+    result = suite.run("--llmlog-mode=record")
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["*not saved: it holds what looks like a credential*"])
+    assert [path.name for path in (suite.path / "goldens").rglob("*.json*")] == []
+
+
 def test_a_step_of_the_users_that_raises_stops_the_write_and_not_the_call(suite: Suite) -> None:
     suite.ini("llmlog_redact = mine:step")
     suite.write(
